@@ -1,0 +1,56 @@
+"""Commands of the book's code, run from book/: python -m mobilenet ..."""
+
+import argparse
+import pathlib
+
+import keras
+
+from mobilenet import cifar10, costs, network, training
+
+RUNS = pathlib.Path(__file__).parent.parent / "runs"
+
+
+def train(name, again):
+    """Train the recipe called name on CIFAR-10 and record it in runs/."""
+    recipe, folder = training.RECIPES[name], RUNS / name
+    if (folder / "result.json").exists() and not again:
+        print(f"{folder} is recorded already; --again trains it anew")
+        return
+    if again:
+        for file in folder.glob("*"):
+            file.unlink()
+    (images, labels), test = cifar10.load_cifar10()
+    keras.utils.set_random_seed(recipe["seed"])
+    model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
+    (images, labels), aside = cifar10.validation_split(
+        images, labels, recipe["validation"])
+
+    def epoch_data(epoch):
+        return cifar10.pipeline(
+            images, labels, recipe["batch"], seed=(recipe["seed"], epoch))
+
+    model, rows = training.train(
+        recipe, model, epoch_data, folder,
+        cifar10.pipeline(*aside) if recipe["validation"] else None)
+    table = costs.count(model)
+    accuracy = model.evaluate(
+        cifar10.pipeline(*test), verbose=0, return_dict=True)["accuracy"]
+    training.write_result(
+        folder, recipe, rows, round(accuracy, 4),
+        int(table.macs.sum()), int(table.params.sum()))
+    print(f"test accuracy {accuracy:.4f}, recorded in {folder}")
+
+
+def main():
+    """Read the command line and run what it asks for."""
+    parser = argparse.ArgumentParser(prog="python -m mobilenet")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train", help=train.__doc__)
+    command.add_argument("name", choices=training.RECIPES)
+    command.add_argument("--again", action="store_true")
+    arguments = parser.parse_args()
+    train(arguments.name, arguments.again)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""MobileNet v1 in Keras: Howard et al. 2017, arXiv:1704.04861, table 1."""
+
+from keras import Input, Model, layers
+
+# One row per separable block: (filters, stride). The paper prints stride 2 in
+# the last row too; the 7 x 7 map that it prints there needs stride 1.
+BODY = (
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1),
+    (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
+    (1024, 2), (1024, 1),
+)
+
+
+def normalised_relu(x, name, activation="relu"):
+    """Return batch norm, then ReLU ("relu") or min(ReLU, 6) ("relu6")."""
+    ceiling = {"relu": None, "relu6": 6.0}[activation]
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(ceiling, name=f"{name}_relu")(x)
+
+
+def separable_block(
+        x, filters, stride, name, stride_on="depthwise",
+        use_bias=False, activation="relu"):
+    """Map (batch, h, w, c) to (batch, ceil(h/stride), ceil(w/stride), filters).
+
+    A 3 x 3 filter on each channel alone, then a 1 x 1 convolution that mixes
+    them, each followed by batch norm and ReLU. The paper strides "depthwise";
+    "pointwise" computes every depthwise output and then drops most of them.
+    """
+    strides = {"depthwise": (stride, 1), "pointwise": (1, stride)}[stride_on]
+    x = layers.DepthwiseConv2D(
+        3, strides[0], padding="same", use_bias=use_bias,
+        name=f"{name}_depthwise")(x)
+    x = normalised_relu(x, f"{name}_depthwise", activation)
+    x = layers.Conv2D(
+        filters, 1, strides[1], padding="same", use_bias=use_bias,
+        name=f"{name}_pointwise")(x)
+    return normalised_relu(x, f"{name}_pointwise", activation)
+
+
+def full_block(
+        x, filters, stride, name, use_bias=False, activation="relu"):
+    """Map the same shapes as separable_block with one 3 x 3 convolution."""
+    x = layers.Conv2D(
+        filters, 3, stride, padding="same", use_bias=use_bias,
+        name=f"{name}_conv")(x)
+    return normalised_relu(x, f"{name}_conv", activation)
+
+
+def check_network(
+        input_shape, classes, alpha, stem_stride, stride_on, activation,
+        body):
+    """Raise ValueError naming the first argument that no network can have."""
+    if len(input_shape) != 3 or not all(
+            isinstance(side, int) and side >= 1 for side in input_shape):
+        raise ValueError(
+            "input_shape must be (height, width, channels), whole numbers of"
+            f" at least 1, not {input_shape!r}")
+    for argument, value in (
+            ("classes", classes), ("stem_stride", stem_stride),
+            *(("body filters", filters) for filters, _ in body),
+            *(("body stride", stride) for _, stride in body)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"{argument} must be a whole number of at least 1,"
+                f" not {value!r}")
+    if not alpha > 0:
+        raise ValueError(f"alpha must be above 0, not {alpha!r}")
+    narrowest = min(32, *(filters for filters, _ in body))
+    if int(alpha * narrowest) < 1:
+        raise ValueError(
+            f"alpha must be at least {1 / narrowest:g} so that a layer of"
+            f" {narrowest} channels keeps one, not {alpha!r}")
+    if stride_on not in ("depthwise", "pointwise"):
+        raise ValueError(
+            'stride_on must be "depthwise" or "pointwise", not'
+            f" {stride_on!r}")
+    if activation not in ("relu", "relu6"):
+        raise ValueError(
+            f'activation must be "relu" or "relu6", not {activation!r}')
+
+
+def mobilenet_v1(
+        input_shape=(224, 224, 3), classes=1000, alpha=1.0, stem_stride=2,
+        stride_on="depthwise", use_bias=False, activation="relu",
+        separable=True, body=BODY):
+    """Return an untrained model: images to logits of shape (batch, classes).
+
+    input_shape is (height, width, channels), sides in pixels. Every channel
+    count c becomes int(alpha * c), as in Keras. stem_stride is 2 in the
+    paper; 1 ends a 32-pixel image at 2 x 2, not 1 x 1. stride_on="pointwise"
+    and use_bias=True make the note's network. separable=False makes the
+    paper's "Conv MobileNet" (table 4): one 3 x 3 convolution a block. body
+    rows are (filters, stride). Raises ValueError naming a bad argument.
+    """
+    check_network(
+        input_shape, classes, alpha, stem_stride, stride_on, activation, body)
+    images = Input(input_shape, name="images")
+    x = layers.Conv2D(
+        int(alpha * 32), 3, stem_stride, padding="same", use_bias=use_bias,
+        name="stem")(images)
+    x = normalised_relu(x, "stem", activation)
+    for row, (filters, stride) in enumerate(body, start=1):
+        name, filters = f"block{row}", int(alpha * filters)
+        if separable:
+            x = separable_block(
+                x, filters, stride, name, stride_on, use_bias, activation)
+        else:
+            x = full_block(x, filters, stride, name, use_bias, activation)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    logits = layers.Dense(classes, name="logits")(x)
+    return Model(images, logits, name="mobilenet_v1")

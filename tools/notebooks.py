@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Keep the chapters true to their sources: sync, check, execute.
+
+    python tools/notebooks.py sync    [CHAPTER ...]  write the embedded cells
+    python tools/notebooks.py check   [CHAPTER ...]  name every broken rule
+    python tools/notebooks.py execute [CHAPTER ...]  run and store the outputs
+
+Without a CHAPTER (a path such as book/02-convolution.ipynb) all are meant. A
+cell whose metadata says {"embed": ["network.mobilenet_v1"]} holds the source
+of what it names in book/mobilenet: a function, class or constant with the
+comment above it, a whole module ("network"), or a small data file of book/
+("runs/note-nadam/history.csv") as a string named after its path.
+"""
+
+import argparse
+import ast
+import builtins
+import os
+import pathlib
+import re
+import symtable
+import sys
+import tempfile
+
+import nbformat
+from nbclient import NotebookClient
+
+BOOK = pathlib.Path(__file__).resolve().parent.parent / "book"
+
+TITLE = "# @title Code from earlier chapters\n"
+TAGS = {"hide-input", "hide-output", "nbval-ignore-output", "real-data"}
+SECTIONS = (
+    "**You will be able to**", "**You need**", "**Time**",
+    "## Check yourself", "## Exercises", "## Key points", "## Next",
+)
+MYST = re.compile(r":::\{|```\{|\{(?:cite|numref|eq|doc|ref|term|math)[:}`]")
+
+
+def named_source(module_text, name):
+    """Return the source of a top-level name with the comment above it."""
+    lines = module_text.splitlines()
+    for node in ast.parse(module_text).body:
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        names = {getattr(target, "id", None) for target in targets}
+        if name in names | {getattr(node, "name", None)}:
+            first = min(
+                [node.lineno]
+                + [d.lineno for d in getattr(node, "decorator_list", [])])
+            while first > 1 and lines[first - 2].startswith("#"):
+                first -= 1
+            return "\n".join(lines[first - 1:node.end_lineno])
+    raise ValueError(f"no top-level {name} in that module")
+
+
+def embedded(reference, book=BOOK):
+    """Return the source that one entry of an embed list stands for."""
+    if "/" in reference:
+        name = re.sub(r"\W", "_", reference).upper()
+        text = (book / reference).read_text(encoding="utf8")
+        if '"""' in text or "\\" in text:
+            raise ValueError(f"{reference} cannot stand in a string")
+        return f'{name} = """\\\n{text}"""'
+    module, _, name = reference.partition(".")
+    text = (book / "mobilenet" / f"{module}.py").read_text(encoding="utf8")
+    return named_source(text, name) if name else text.rstrip("\n")
+
+
+def embedded_cell(cell, book=BOOK):
+    """Return the source that a cell with an embed list must hold."""
+    parts = [embedded(reference, book) for reference in cell.metadata.embed]
+    title = TITLE if cell.metadata.get("cellView") == "form" else ""
+    return title + "\n\n\n".join(parts)
+
+
+def sync(notebook, book=BOOK):
+    """Write the embedded cells of a notebook; return how many changed."""
+    changed = 0
+    for cell in notebook.cells:
+        if cell.metadata.get("embed"):
+            source = embedded_cell(cell, book)
+            changed += source != cell.source
+            cell.source = source
+    return changed
+
+
+def names_of(source):
+    """Return (names that a cell needs from elsewhere, names it defines)."""
+    top = symtable.symtable(source, "cell", "exec")
+    defined = {
+        s.get_name() for s in top.get_symbols()
+        if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    needed, tables = set(), [top]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        needed |= {
+            s.get_name() for s in table.get_symbols()
+            if s.is_referenced() and (table is top or s.is_global())}
+    return needed - defined, defined
+
+
+def name_problems(code):
+    """Yield a line for each cell that uses a name no cell above defines."""
+    known = set(dir(builtins)) | {"display", "get_ipython"}
+    for number, cell in code:
+        try:
+            needed, defined = names_of(cell.source)
+        except SyntaxError as error:
+            yield f"cell {number} is not plain Python: {error.msg}"
+            continue
+        if missing := sorted(needed - known):
+            yield (f"cell {number} uses {', '.join(missing)}, which no cell"
+                   " above defines")
+        known |= defined
+
+
+def output_problems(number, cell):
+    """Yield a line for each thing wrong with a cell's stored outputs."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if output.output_type == "error":
+            yield f"cell {number} stores the error {output.ename}"
+        if output.get("name") == "stderr":
+            yield f"cell {number} stores text of stderr"
+        if "image/svg+xml" in data:
+            yield f"cell {number} stores SVG, which nbval cannot compare"
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if "image/png" in data and len(alt) < 20:
+            yield f"cell {number} shows a figure without alt text"
+        if re.search(r"/(home|root|tmp|work|Users)/", str(output)):
+            yield f"cell {number} stores a path of somebody's machine"
+
+
+def code_problems(number, cell):
+    """Yield a line for each rule that a code cell itself breaks."""
+    lines = cell.source.splitlines()
+    tags = set(cell.metadata.get("tags", []))
+    if unknown := sorted(tags - TAGS):
+        yield f"cell {number} has unknown tags: {', '.join(unknown)}"
+    if not cell.metadata.get("embed"):
+        if len(lines) > 15:
+            yield f"cell {number} has {len(lines)} lines, over 15"
+        if any(len(line) > 79 for line in lines):
+            yield f"cell {number} has a line over 79 columns"
+    if re.search(r"^\s*(import|from) mobilenet|^[!%]", cell.source, re.M):
+        yield f"cell {number} needs more than this one file"
+    if "nbval-ignore-output" in tags and "assert " not in cell.source:
+        yield f"cell {number} is not compared and asserts nothing"
+
+
+def text_problems(notebook):
+    """Yield a line for each rule that the Markdown of a chapter breaks."""
+    text = "\n".join(
+        c.source for c in notebook.cells if c.cell_type == "markdown")
+    if not notebook.cells[0].source.startswith("# "):
+        yield "the first cell is not the chapter's title"
+    for section in SECTIONS:
+        if section not in text:
+            yield f"there is no {section}"
+    if found := MYST.search(text):
+        yield f"{found.group()!r} in Markdown shows raw in Colab"
+
+
+def problems(notebook, book=BOOK):
+    """Return a line for each rule of the book that a notebook breaks."""
+    found = list(text_problems(notebook))
+    code = [
+        (number, cell) for number, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code"]
+    found += name_problems(code)
+    for count, (number, cell) in enumerate(code, start=1):
+        if cell.execution_count != count:
+            found.append(
+                f"cell {number} was run as {cell.execution_count}, not"
+                f" {count}: execute the chapter from top to bottom")
+        if cell.metadata.get("embed"):
+            if cell.source != embedded_cell(cell, book):
+                names = ", ".join(cell.metadata.embed)
+                found.append(f"cell {number} differs from its source {names}")
+        found += code_problems(number, cell)
+        found += output_problems(number, cell)
+    ignored = sum(
+        "nbval-ignore-output" in cell.metadata.get("tags", [])
+        for _, cell in code)
+    if ignored * 5 > len(code):
+        found.append(f"{ignored} of {len(code)} code cells are not compared")
+    return found
+
+
+def normalise(notebook):
+    """Drop from a notebook what differs from run to run; keep its meaning."""
+    notebook.metadata = nbformat.from_dict({
+        "kernelspec": {
+            "display_name": "Python 3", "language": "python",
+            "name": "python3"},
+        "language_info": {"name": "python"}})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [
+                output for output in cell.outputs
+                if output.get("name") != "stderr"]
+
+
+def execute(notebook):
+    """Run a notebook from top to bottom, alone in an empty folder."""
+    os.environ.pop("BOOK_QUICK", None)
+    with tempfile.TemporaryDirectory() as folder:
+        NotebookClient(
+            notebook, timeout=None, kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            coalesce_streams=True).execute()
+    normalise(notebook)
+
+
+def main():
+    """Read the command line; exit 1 where a check finds something."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["sync", "check", "execute"])
+    parser.add_argument("chapters", nargs="*", type=pathlib.Path)
+    arguments = parser.parse_args()
+    failed = False
+    for path in arguments.chapters or sorted(BOOK.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        if arguments.action == "check":
+            for line in problems(notebook):
+                print(f"{path.name}: {line}")
+                failed = True
+            continue
+        if arguments.action == "sync":
+            print(f"{path.name}: {sync(notebook)} cells changed")
+        else:
+            sync(notebook)
+            execute(notebook)
+            print(f"{path.name}: executed")
+        nbformat.write(notebook, path)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
