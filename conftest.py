@@ -15,7 +15,7 @@ def pytest_collectstart(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Run, but do not compare, cells that need the real images without them."""
+    """Without the real images, do not compare cells that need them."""
     if os.environ.get("CIFAR10_DIR"):
         return
     for item in items:

@@ -173,10 +173,10 @@ def problems(notebook, book=BOOK):
             found.append(
                 f"cell {number} was run as {cell.execution_count}, not"
                 f" {count}: execute the chapter from top to bottom")
-        if cell.metadata.get("embed"):
-            if cell.source != embedded_cell(cell, book):
-                names = ", ".join(cell.metadata.embed)
-                found.append(f"cell {number} differs from its source {names}")
+        names = cell.metadata.get("embed", [])
+        if names and cell.source != embedded_cell(cell, book):
+            found.append(
+                f"cell {number} differs from its source {', '.join(names)}")
         found += code_problems(number, cell)
         found += output_problems(number, cell)
     ignored = sum(

@@ -1,6 +1,6 @@
-"""Hand displayed mathematics to MathJax as it is written.
+r"""Hand displayed mathematics to MathJax as it is written.
 
-Sphinx puts a formula of several lines into a "split", in which \\tag is an
+Sphinx puts a formula of several lines into a "split", in which \tag is an
 error, and cuts one at blank lines; Colab does neither.
 """
 

@@ -20,7 +20,7 @@ def padding_before_after(side, kernel, stride, padding):
         outputs = -(-side // stride)
         total = max((outputs - 1) * stride + kernel - side, 0)
         return total // 2, total - total // 2
-    if isinstance(padding, int) and padding >= 0:
+    if isinstance(padding, (int, np.integer)) and padding >= 0:
         return padding, padding
     raise ValueError(
         'padding must be "same", "valid" or a whole number of at least 0,'

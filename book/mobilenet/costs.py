@@ -1,6 +1,7 @@
 """Parameters and multiply-adds (MACs) of convolutions and of Keras models."""
 
 import math
+from numbers import Integral
 from typing import NamedTuple
 
 import pandas as pd
@@ -22,7 +23,7 @@ def output_positions(height, width, stride):
 def check_sizes(**sizes):
     """Raise ValueError naming the first size that is no whole number >= 1."""
     for argument, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or value < 1:
             raise ValueError(
                 f"{argument} must be a whole number of at least 1,"
                 f" not {value!r}")

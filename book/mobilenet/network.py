@@ -1,5 +1,7 @@
 """MobileNet v1 in Keras: Howard et al. 2017, arXiv:1704.04861, table 1."""
 
+from numbers import Integral
+
 from keras import Input, Model, layers
 
 # One row per separable block: (filters, stride). The paper prints stride 2 in
@@ -21,7 +23,7 @@ def normalised_relu(x, name, activation="relu"):
 def separable_block(
         x, filters, stride, name, stride_on="depthwise",
         use_bias=False, activation="relu"):
-    """Map (batch, h, w, c) to (batch, ceil(h/stride), ceil(w/stride), filters).
+    """Map (n, h, w, c) to (n, ceil(h / stride), ceil(w / stride), filters).
 
     A 3 x 3 filter on each channel alone, then a 1 x 1 convolution that mixes
     them, each followed by batch norm and ReLU. The paper strides "depthwise";
@@ -52,7 +54,7 @@ def check_network(
         body):
     """Raise ValueError naming the first argument that no network can have."""
     if len(input_shape) != 3 or not all(
-            isinstance(side, int) and side >= 1 for side in input_shape):
+            isinstance(side, Integral) and side >= 1 for side in input_shape):
         raise ValueError(
             "input_shape must be (height, width, channels), whole numbers of"
             f" at least 1, not {input_shape!r}")
@@ -60,7 +62,7 @@ def check_network(
             ("classes", classes), ("stem_stride", stem_stride),
             *(("body filters", filters) for filters, _ in body),
             *(("body stride", stride) for _, stride in body)):
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or value < 1:
             raise ValueError(
                 f"{argument} must be a whole number of at least 1,"
                 f" not {value!r}")
