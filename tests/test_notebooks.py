@@ -1,0 +1,475 @@
+"""The notebook tool on small notebooks, and its rules on every chapter.
+
+The small notebook breaks no rule; each test breaks one and expects its name.
+"""
+
+import pathlib
+import shutil
+
+import nbformat
+import notebooks
+import pytest
+from nbformat.v4 import (
+    new_code_cell,
+    new_markdown_cell,
+    new_notebook,
+    new_output,
+)
+
+CHAPTERS = sorted(notebooks.BOOK.glob("*.ipynb"))
+
+EXAMPLE = '''"""A module to embed."""
+
+import math
+
+# How many of them there are,
+# and why.
+COUNT = 3
+LIMIT: int = 4
+
+
+def area(radius):
+    """Return the area of a circle."""
+    return math.pi * radius ** 2
+
+
+# Drawn around each.
+@staticmethod
+def box(radius):
+    return 2 * radius
+
+
+class Shape:
+    """A shape."""
+
+    side = COUNT
+'''
+
+TEXT = """# Shapes
+
+How large is a circle?
+
+**You will be able to** measure. **You need** paper. **Time** 5 minutes.
+
+## Check yourself
+
+## Exercises
+
+## Key points
+
+## Next
+"""
+
+PNG = "iVBORw0KGgo="
+
+
+def printed(text, stream="stdout"):
+    return new_output("stream", name=stream, text=text)
+
+
+def figure():
+    return new_output("display_data", {"image/png": PNG})
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Return a folder laid out as book/, with a module and a data file."""
+    (tmp_path / "mobilenet").mkdir()
+    (tmp_path / "mobilenet" / "example.py").write_text(EXAMPLE)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "small-run.csv").write_text("epoch,loss\n1,0.5\n")
+    return tmp_path
+
+
+@pytest.fixture
+def chapter(book):
+    """Return a notebook of six code cells that breaks no rule."""
+    cells = [
+        new_code_cell("import math\n\nCOUNT = 3"),
+        new_code_cell("", metadata={"embed": ["example.area"]}),
+        new_code_cell(
+            "print(round(area(COUNT)))", outputs=[printed("28\n")]),
+        new_code_cell(
+            "assert area(1) > 3", metadata={"tags": ["nbval-ignore-output"]}),
+        new_code_cell(
+            "sides = [n for n in range(COUNT)]", outputs=[figure()],
+            metadata={"mystnb": {"image": {
+                "alt": "Three sides, of lengths 0, 1 and 2."}}}),
+        new_code_cell("sides", metadata={"tags": ["hide-input"]}),
+    ]
+    for count, cell in enumerate(cells, start=1):
+        cell.execution_count = count
+    notebook = new_notebook(cells=[new_markdown_cell(TEXT), *cells])
+    notebooks.sync(notebook, book)
+    assert notebooks.problems(notebook, book) == []
+    nbformat.validate(notebook)
+    return notebook
+
+
+def cell_of(source, *references, **metadata):
+    return new_code_cell(source, metadata={"embed": references, **metadata})
+
+
+def synced(book, *references, **metadata):
+    """Return what sync writes into a cell that embeds the references."""
+    notebook = new_notebook(cells=[cell_of("old", *references, **metadata)])
+    assert notebooks.sync(notebook, book) == 1
+    assert notebooks.sync(notebook, book) == 0
+    return notebook.cells[0].source
+
+
+def test_sync_writes_a_function_alone(book):
+    assert synced(book, "example.area") == (
+        'def area(radius):\n'
+        '    """Return the area of a circle."""\n'
+        '    return math.pi * radius ** 2')
+
+
+def test_sync_writes_a_constant_with_the_comment_above_it(book):
+    assert synced(book, "example.COUNT") == (
+        "# How many of them there are,\n# and why.\nCOUNT = 3")
+
+
+def test_sync_writes_a_constant_with_its_type(book):
+    assert synced(book, "example.LIMIT") == "LIMIT: int = 4"
+
+
+def test_sync_writes_decorator_and_comment_with_a_function(book):
+    assert synced(book, "example.box") == (
+        "# Drawn around each.\n@staticmethod\ndef box(radius):\n"
+        "    return 2 * radius")
+
+
+def test_sync_writes_a_class(book):
+    assert synced(book, "example.Shape") == (
+        'class Shape:\n    """A shape."""\n\n    side = COUNT')
+
+
+def test_sync_writes_a_whole_module(book):
+    assert synced(book, "example") == EXAMPLE.rstrip("\n")
+
+
+def test_sync_writes_a_data_file_as_a_string_named_after_its_path(book):
+    source = synced(book, "runs/small-run.csv")
+    found = {}
+    exec(source, found)
+    assert found["RUNS_SMALL_RUN_CSV"] == "epoch,loss\n1,0.5\n"
+    assert source.splitlines()[1] == "epoch,loss"
+
+
+def test_sync_writes_several_with_two_blank_lines_between(book):
+    assert synced(book, "example.LIMIT", "example.COUNT") == (
+        "LIMIT: int = 4\n\n\n# How many of them there are,\n# and why.\n"
+        "COUNT = 3")
+
+
+def test_sync_titles_a_collapsed_cell(book):
+    assert synced(book, "example.LIMIT", cellView="form") == (
+        "# @title Code from earlier chapters\nLIMIT: int = 4")
+
+
+def test_sync_leaves_other_cells_as_they_are(book):
+    cells = [new_code_cell("x = 1"), new_markdown_cell("# Title")]
+    assert notebooks.sync(new_notebook(cells=cells), book) == 0
+    assert [cell.source for cell in cells] == ["x = 1", "# Title"]
+
+
+@pytest.mark.parametrize("reference", ["example.absent", "example.math"])
+def test_reference_to_no_top_level_name_is_refused(book, reference):
+    name = reference.partition(".")[2]
+    with pytest.raises(ValueError, match=f"no top-level {name}"):
+        synced(book, reference)
+
+
+@pytest.mark.parametrize("text", ['say """hello"""', "back\\slash"])
+def test_data_that_cannot_stand_in_a_string_is_refused(book, text):
+    (book / "runs" / "odd.csv").write_text(text)
+    with pytest.raises(ValueError, match="runs/odd.csv cannot"):
+        synced(book, "runs/odd.csv")
+
+
+@pytest.mark.parametrize(("source", "needed", "defined"), [
+    ("y = x + 1", {"x"}, {"y"}),
+    ("import a.b\nfrom c import d as e", set(), {"a", "e"}),
+    ("def f(p, q=r):\n    s = p\n    return s + t", {"r", "t"}, {"f"}),
+    ("class A(B):\n    z = C", {"B", "C"}, {"A"}),
+    ("[i for i in items]", {"items"}, set()),
+    ("def f():\n    def g():\n        return h\n    return g", {"h"}, {"f"}),
+    ("def f():\n    return g()\n\ndef g():\n    return 1", set(),
+     {"f", "g"}),
+    ("for k, v in pairs:\n    print(k)", {"pairs", "print"}, {"k", "v"}),
+    ("@wrap\ndef f() -> T:\n    return 1", {"wrap", "T"}, {"f"}),
+    ("class A:\n    def f(self):\n        return g(self)", {"g"}, {"A"}),
+    ("def f():\n    global n\n    n = 1", set(), {"f"}),
+    ("f = lambda a: a + b", {"b"}, {"f"}),
+    ("with open(p) as file:\n    file.read()", {"open", "p"}, {"file"}),
+    ("def f():\n    return f'{value:{width}}'", {"value", "width"}, {"f"}),
+])
+def test_names_of_finds_what_a_cell_needs_and_defines(
+        source, needed, defined):
+    found_needed, found_defined = notebooks.names_of(source)
+    assert found_needed == needed
+    assert defined <= found_defined <= defined | needed
+
+
+def break_embedded(notebook):
+    notebook.cells[2].source += " "
+
+
+def change_order(notebook):
+    cells = notebook.cells
+    cells[2], cells[3] = cells[3], cells[2]
+    cells[2].execution_count, cells[3].execution_count = 2, 3
+
+
+def change(number, **values):
+    """Return a function that sets attributes of one cell of a notebook."""
+    return lambda notebook: notebook.cells[number].update(values)
+
+
+def without(section):
+    """Return a function that takes a line of Markdown out of a notebook."""
+    def remove(notebook):
+        text = notebook.cells[0].source
+        assert section in text
+        notebook.cells[0].source = text.replace(section, "")
+    return remove
+
+
+def also(text):
+    """Return a function that adds Markdown to a notebook."""
+    return lambda notebook: notebook.cells.append(new_markdown_cell(text))
+
+
+def output(number, *outputs):
+    return change(number, outputs=list(outputs))
+
+
+def tagged(number, *tags):
+    return lambda notebook: notebook.cells[number].metadata.update(
+        tags=list(tags))
+
+
+def alt(text):
+    return lambda notebook: notebook.cells[5].metadata.update(
+        mystnb={"image": {"alt": text}})
+
+
+LONG = "\n".join(f"a{n} = {n}" for n in range(16))
+
+RULES = {
+    "embedded cell changed": (
+        break_embedded, "cell 2 differs from its source example.area"),
+    "name used before its cell": (
+        change_order, "cell 2 uses area, which no cell above defines"),
+    "name that nothing defines": (
+        change(6, source="sides + absent"), "cell 6 uses absent, which"),
+    "not Python": (change(6, source="print 1"), "cell 6 is not plain Python"),
+    "never run": (
+        change(6, execution_count=None), "cell 6 was run as None, not 6"),
+    "run in another order": (
+        change(6, execution_count=9), "cell 6 was run as 9, not 6"),
+    "stored error": (
+        output(3, new_output("error", ename="KeyError", evalue="")),
+        "cell 3 stores the error KeyError"),
+    "stored stderr": (
+        output(3, printed("warning", "stderr")),
+        "cell 3 stores text of stderr"),
+    "SVG": (
+        output(3, new_output("display_data", {"image/svg+xml": "<svg/>"})),
+        "cell 3 stores SVG"),
+    "no alt text": (
+        output(3, figure()), "cell 3 shows a figure without alt text"),
+    "alt text of one word": (
+        alt("A figure"), "cell 5 shows a figure without alt text"),
+    "figure as JPEG without alt text": (
+        output(3, new_output("display_data", {"image/jpeg": PNG})),
+        "cell 3 shows a figure without alt text"),
+    "a path of this machine": (
+        output(3, printed("/home/someone/book\n")),
+        "cell 3 stores a path of somebody's machine"),
+    "unknown tag": (
+        tagged(6, "hide-input", "skip"), "cell 6 has unknown tags: skip"),
+    "16 lines": (change(6, source=LONG), "cell 6 has 16 lines, over 15"),
+    "80 columns": (
+        change(6, source="sides  # " + "x" * 71),
+        "cell 6 has a line over 79 columns"),
+    "import of the book": (
+        change(6, source="import mobilenet"),
+        "cell 6 needs more than this one file"),
+    "import from the book": (
+        change(6, source="if sides:\n    from mobilenet.costs import count"),
+        "cell 6 needs more than this one file"),
+    "import of the book among others": (
+        change(6, source="import json, mobilenet"),
+        "cell 6 needs more than this one file"),
+    "shell command": (
+        change(6, source="!pip install keras"),
+        "cell 6 needs more than this one file"),
+    "magic": (
+        change(6, source="%matplotlib inline"),
+        "cell 6 needs more than this one file"),
+    "neither compared nor asserted": (
+        change(4, source="area(1)"),
+        "cell 4 is not compared and asserts nothing"),
+    "assert in a comment alone": (
+        change(4, source="area(1)  # assert nothing"),
+        "cell 4 is not compared and asserts nothing"),
+    "too much not compared": (
+        lambda notebook: (
+            tagged(6, "nbval-ignore-output")(notebook),
+            change(6, source="assert sides")(notebook)),
+        "2 of 6 code cells are not compared"),
+    "no title": (
+        without("# Shapes\n\n"), "the first cell is not the chapter's title"),
+    "title in a code cell": (
+        lambda notebook: notebook.cells.insert(0, notebook.cells.pop(1)),
+        "the first cell is not the chapter's title"),
+    "MyST directive": (
+        also("```{note}\nLook.\n```"), "'```{' in Markdown shows raw"),
+    "MyST colon directive": (
+        also(":::{note}\nLook.\n:::"), "':::{' in Markdown shows raw"),
+    "MyST role": (also("See {numref}`fig`."), "in Markdown shows raw"),
+    "MyST citation": (also("{cite:p}`howard`"), "in Markdown shows raw"),
+    **{f"no {section}": (without(section), f"there is no {section}")
+       for section in (
+           "**You will be able to**", "**You need**", "**Time**",
+           "## Check yourself", "## Exercises", "## Key points",
+           "## Next")},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_broken_rule_is_named_with_its_cell(rule, chapter, book):
+    break_it, words = RULES[rule]
+    break_it(chapter)
+    found = notebooks.problems(chapter, book)
+    assert any(words in line for line in found), found
+
+
+def test_limits_themselves_are_allowed(chapter, book):
+    chapter.cells[6].source = "\n".join(
+        ["sides  # " + "x" * 70, *LONG.splitlines()[:14]])
+    assert max(map(len, chapter.cells[6].source.splitlines())) == 79
+    assert len(chapter.cells[6].source.splitlines()) == 15
+    assert notebooks.problems(chapter, book) == []
+
+
+def test_embedded_cell_may_be_long(chapter, book):
+    chapter.cells[2].metadata.embed = ["example"]
+    notebooks.sync(chapter, book)
+    assert len(chapter.cells[2].source.splitlines()) > 15
+    assert notebooks.problems(chapter, book) == []
+
+
+def test_set_mathematics_and_details_are_plain_markdown(chapter, book):
+    chapter.cells.append(new_markdown_cell(
+        "$$\n\\frac{HWC\\,k^2}{M} \\tag{4.2}\n$$\n\n<details><summary>Answer"
+        "</summary>\n\n$9$\n\n</details>\n\n```python\nx = {1}\n```"))
+    assert notebooks.problems(chapter, book) == []
+
+
+def test_one_character_changed_in_the_source_names_the_cell(chapter, book):
+    path = book / "mobilenet" / "example.py"
+    path.write_text(EXAMPLE.replace("radius ** 2", "radius ** 3"))
+    assert notebooks.problems(chapter, book) == [
+        "cell 2 differs from its source example.area"]
+
+
+def test_changed_data_file_names_the_cell(chapter, book):
+    chapter.cells[2].metadata.embed = ["example.area", "runs/small-run.csv"]
+    notebooks.sync(chapter, book)
+    assert notebooks.problems(chapter, book) == []
+    (book / "runs" / "small-run.csv").write_text("epoch,loss\n1,0.6\n")
+    assert notebooks.problems(chapter, book) == [
+        "cell 2 differs from its source example.area, runs/small-run.csv"]
+
+
+@pytest.mark.parametrize(
+    "reference", ["example.gone", "gone.area", "runs/gone.csv"])
+def test_reference_to_what_is_gone_names_the_cell(chapter, book, reference):
+    chapter.cells[2].metadata.embed = [reference]
+    found = notebooks.problems(chapter, book)
+    assert any(
+        line.startswith("cell 2 ") and "gone" in line for line in found)
+
+
+def run_command(monkeypatch, *arguments):
+    monkeypatch.setattr(
+        "sys.argv", ["notebooks.py", *map(str, arguments)])
+    return notebooks.main()
+
+
+def test_check_exits_1_with_the_chapters_name_or_0(
+        chapter, book, monkeypatch, capsys):
+    # The command knows the real book alone: give it a cell from there.
+    chapter.cells[2] = cell_of("", "costs.Cost")
+    chapter.cells[2].execution_count = 2
+    chapter.cells[1].source = "from typing import NamedTuple\n\nCOUNT = 3"
+    chapter.cells[3].source = "print(round(COUNT * 9.2))"
+    chapter.cells[4].source = "assert COUNT == 3"
+    notebooks.sync(chapter)
+    path = book / "04-shapes.ipynb"
+    nbformat.write(chapter, path)
+    assert run_command(monkeypatch, "check", path) == 0
+    assert capsys.readouterr().out == ""
+    chapter.cells[2].source += "\n"
+    nbformat.write(chapter, path)
+    assert run_command(monkeypatch, "check", path) == 1
+    assert capsys.readouterr().out == (
+        "04-shapes.ipynb: cell 2 differs from its source costs.Cost\n")
+    assert run_command(monkeypatch, "sync", path) == 0
+    assert run_command(monkeypatch, "check", path) == 0
+
+
+NOISY = """import os, sys
+print("quick" if os.environ.get("BOOK_QUICK") else "whole", flush=True)
+print("noise", file=sys.stderr, flush=True)
+print(os.listdir())"""
+
+
+def test_execute_runs_all_in_an_empty_folder_and_keeps_no_noise(monkeypatch):
+    monkeypatch.setenv("BOOK_QUICK", "1")
+    notebook = new_notebook(
+        metadata={"widgets": {"state": 1}},
+        cells=[new_markdown_cell("# Title"), new_code_cell(NOISY),
+               new_code_cell("6 * 7", execution_count=12)])
+    notebooks.execute(notebook)
+    first, second = notebook.cells[1:]
+    assert [first.execution_count, second.execution_count] == [1, 2]
+    assert [(o.name, o.text) for o in first.outputs] == [
+        ("stdout", "whole\n[]\n")]
+    assert second.outputs[0].data["text/plain"] == "42"
+    assert "execution" not in first.metadata
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.language_info == {"name": "python"}
+    nbformat.validate(notebook)
+
+
+def test_execute_stops_at_an_error():
+    notebook = new_notebook(cells=[new_code_cell("1 / 0")])
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        notebooks.execute(notebook)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
+def test_chapter_breaks_no_rule(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebooks.problems(notebook) == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
+def test_space_more_in_every_source_line_names_every_embedded_cell(
+        path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    book = pathlib.Path(shutil.copytree(
+        notebooks.BOOK, tmp_path / "book",
+        ignore=shutil.ignore_patterns("*.ipynb", "*.keras", "_*")))
+    for source in [*book.rglob("*.py"), *book.rglob("*.csv")]:
+        text = source.read_text(encoding="utf8")
+        source.write_text(text.replace("\n", " \n"), encoding="utf8")
+    found = "\n".join(notebooks.problems(notebook, book))
+    for number, cell in enumerate(notebook.cells):
+        if cell.metadata.get("embed"):
+            assert f"cell {number} differs from its source" in found
