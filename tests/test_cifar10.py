@@ -292,7 +292,7 @@ def test_archive_cut_short_is_refused_by_name(suffix, tmp_path, files):
 @pytest.mark.parametrize("length", [0, 7, 5_000])
 def test_damaged_batch_file_is_refused(length, tmp_path, files):
     damaged = {**files, "data_batch_4": files["data_batch_4"][:length]}
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="damaged|not a batch"):
         cifar10.load_cifar10(write_folder(tmp_path / "copy", damaged))
 
 

@@ -377,5 +377,7 @@ def test_alpha_is_refused_where_the_body_is_narrower_than_the_stem():
 
 @pytest.mark.parametrize("separable", [True, False])
 def test_smallest_alpha_keeps_one_channel(separable):
-    model = small(alpha=1 / 32, separable=separable)
-    assert shapes(model)["stem"][-1] == 1
+    found = shapes(small(alpha=1 / 32, separable=separable))
+    last = "pointwise" if separable else "conv"
+    assert [found[layer][-1] for layer in (
+        "stem", f"block1_{last}", f"block2_{last}")] == [1, 2, 4]

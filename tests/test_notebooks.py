@@ -466,9 +466,10 @@ def test_space_more_in_every_source_line_names_every_embedded_cell(
     book = pathlib.Path(shutil.copytree(
         notebooks.BOOK, tmp_path / "book",
         ignore=shutil.ignore_patterns("*.ipynb", "*.keras", "_*")))
-    for source in [*book.rglob("*.py"), *book.rglob("*.csv")]:
-        text = source.read_text(encoding="utf8")
-        source.write_text(text.replace("\n", " \n"), encoding="utf8")
+    for source in book.rglob("*.*"):
+        if source.suffix in (".py", ".csv", ".json"):
+            text = source.read_text(encoding="utf8")
+            source.write_text(text.replace("\n", " \n"), encoding="utf8")
     found = "\n".join(notebooks.problems(notebook, book))
     for number, cell in enumerate(notebook.cells):
         if cell.metadata.get("embed"):

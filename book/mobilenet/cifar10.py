@@ -5,10 +5,12 @@
 
 import hashlib
 import io
+import lzma
 import os
 import pathlib
 import pickle
 import tarfile
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -52,10 +54,25 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def batch_arrays(content):
-    """Map one official batch file's bytes to (n, 32, 32, 3) and (n,) uint8."""
-    batch = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-    images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
-    return images.transpose(0, 2, 3, 1), np.asarray(batch[b"labels"], np.uint8)
+    """Map an official batch file's bytes to (n, 32, 32, 3), (n,) uint8.
+
+    Raises ValueError where the file holds anything else.
+    """
+    try:
+        batch = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        images = np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32)
+        labels = np.asarray(batch[b"labels"])
+    except (AttributeError, EOFError, IndexError, KeyError, TypeError,
+            pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"a batch file is damaged, or none of CIFAR-10's ({error}):"
+            " fetch the data again") from error
+    if (images.dtype != np.uint8 or labels.shape != (len(images),)
+            or not np.isin(labels, range(10)).all()):
+        raise ValueError(
+            "a batch file is damaged, or none of CIFAR-10's (wrong arrays):"
+            " fetch the data again")
+    return images.transpose(0, 2, 3, 1), labels.astype(np.uint8)
 
 
 def batch_files(place):
@@ -63,28 +80,42 @@ def batch_files(place):
 
     place is a folder that holds the batch files, cifar-10-batches-py or one
     cifar-10-python.tar.gz or .tar.xz, or is itself such an archive. Nothing
-    is unpacked to disk. Raises FileNotFoundError saying what is missing.
+    is unpacked to disk. Raises FileNotFoundError saying what is missing, and
+    ValueError for an archive that cannot be read.
     """
     place = pathlib.Path(place)
     names = [name for split in BATCH_FILES.values() for name in split]
-    archives = [place] if place.is_file() else [
-        path for path in sorted(place.glob("cifar-10-python.tar.*"))
-        if path.suffix in (".gz", ".xz")]
+    if place.is_file():
+        return archived_files(place, names)
     for folder in (place, place / "cifar-10-batches-py"):
-        if all((folder / name).is_file() for name in names):
+        there = [name for name in names if (folder / name).is_file()]
+        if missing := sorted(set(names) - set(there)) if there else []:
+            raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}")
+        if there:
             return {name: (folder / name).read_bytes() for name in names}
-    if not archives:
-        raise FileNotFoundError(
-            f"{place} holds neither cifar-10-batches-py nor"
-            " cifar-10-python.tar.gz (or .tar.xz)")
+    for suffix in ("gz", "xz"):
+        archive = place / f"cifar-10-python.tar.{suffix}"
+        if archive.is_file():
+            return archived_files(archive, names)
+    raise FileNotFoundError(
+        f"{place} holds neither cifar-10-batches-py nor"
+        " cifar-10-python.tar.gz (or .tar.xz)")
+
+
+def archived_files(path, names):
+    """Return {file name: bytes} of those names in a tar archive."""
     found = {}
-    with tarfile.open(archives[0]) as archive:
-        for member in archive:
-            name = pathlib.PurePosixPath(member.name).name
-            if member.isfile() and name in names:
-                found[name] = archive.extractfile(member).read()
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = pathlib.PurePosixPath(member.name).name
+                if member.isfile() and name in names:
+                    found[name] = archive.extractfile(member).read()
+    except (EOFError, lzma.LZMAError, tarfile.TarError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): fetch it again") from error
     if missing := sorted(set(names) - set(found)):
-        raise FileNotFoundError(f"{archives[0]} lacks {', '.join(missing)}")
+        raise FileNotFoundError(f"{path} lacks {', '.join(missing)}")
     return found
 
 
