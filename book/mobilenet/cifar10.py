@@ -111,7 +111,8 @@ def archived_files(path, names):
                 name = pathlib.PurePosixPath(member.name).name
                 if member.isfile() and name in names:
                     found[name] = archive.extractfile(member).read()
-    except (EOFError, lzma.LZMAError, tarfile.TarError, zlib.error) as error:
+    except (EOFError, OSError, lzma.LZMAError, tarfile.TarError,
+            zlib.error) as error:
         raise ValueError(
             f"{path} is damaged ({error}): fetch it again") from error
     if missing := sorted(set(names) - set(found)):

@@ -4,6 +4,7 @@ import math
 from numbers import Integral
 from typing import NamedTuple
 
+import keras
 import pandas as pd
 from keras import layers
 
@@ -95,12 +96,12 @@ def layer_kind(layer):
 
 def layer_output(layer):
     """Return a layer's output shape without the batch, or raise ValueError."""
-    try:
-        shape = tuple(layer.output.shape[1:])
-    except AttributeError as error:
+    # Keras's layer.output is of the first call alone.
+    if len(layer._inbound_nodes) != 1:
         raise ValueError(
-            f"layer {layer.name!r} has no single output: count a model in"
-            " which each layer is called once") from error
+            f"layer {layer.name!r} is called {len(layer._inbound_nodes)}"
+            " times: count a model in which each layer is called once")
+    shape = tuple(layer.output.shape[1:])
     if None in shape:
         raise ValueError(
             f"the output of layer {layer.name!r} is {shape}: give the model"
@@ -113,10 +114,15 @@ def count(model):
 
     Columns: layer (name), kind, output (shape for one image), macs (for one
     image) and params (all weights, biases and batch-norm statistics). Raises
-    ValueError naming a layer whose kind is not known.
+    ValueError naming a layer or a model that it cannot count.
     """
+    if not hasattr(model, "operations") and not isinstance(
+            model, keras.Sequential):
+        raise ValueError(
+            f"model {model.name!r} must be Sequential or functional, so that"
+            " its layers tell all that it computes")
     rows = []
-    for layer in model.layers:
+    for layer in getattr(model, "operations", model.layers):
         kind, output = layer_kind(layer), layer_output(layer)
         kernels = [
             weight for weight in layer.weights if "kernel" in weight.name]

@@ -53,11 +53,16 @@ def check_network(
         input_shape, classes, alpha, stem_stride, stride_on, activation,
         body):
     """Raise ValueError naming the first argument that no network can have."""
-    if len(input_shape) != 3 or not all(
+    if not isinstance(input_shape, (tuple, list)) or len(
+            input_shape) != 3 or not all(
             isinstance(side, Integral) and side >= 1 for side in input_shape):
         raise ValueError(
             "input_shape must be (height, width, channels), whole numbers of"
             f" at least 1, not {input_shape!r}")
+    if not body or not all(
+            isinstance(row, (tuple, list)) and len(row) == 2 for row in body):
+        raise ValueError(
+            f"body must be rows of (filters, stride), not {body!r}")
     for argument, value in (
             ("classes", classes), ("stem_stride", stem_stride),
             *(("body filters", filters) for filters, _ in body),
@@ -66,8 +71,8 @@ def check_network(
             raise ValueError(
                 f"{argument} must be a whole number of at least 1,"
                 f" not {value!r}")
-    if not alpha > 0:
-        raise ValueError(f"alpha must be above 0, not {alpha!r}")
+    if not 0 < alpha < float("inf"):
+        raise ValueError(f"alpha must be finite and above 0, not {alpha!r}")
     narrowest = min(32, *(filters for filters, _ in body))
     if int(alpha * narrowest) < 1:
         raise ValueError(
@@ -97,18 +102,19 @@ def mobilenet_v1(
     """
     check_network(
         input_shape, classes, alpha, stem_stride, stride_on, activation, body)
-    images = Input(input_shape, name="images")
+    images = Input(tuple(map(int, input_shape)), name="images")
     x = layers.Conv2D(
-        int(alpha * 32), 3, stem_stride, padding="same", use_bias=use_bias,
-        name="stem")(images)
+        int(alpha * 32), 3, int(stem_stride), padding="same",
+        use_bias=use_bias, name="stem")(images)
     x = normalised_relu(x, "stem", activation)
     for row, (filters, stride) in enumerate(body, start=1):
-        name, filters = f"block{row}", int(alpha * filters)
+        name, stride = f"block{row}", int(stride)
+        filters = int(alpha * filters)
         if separable:
             x = separable_block(
                 x, filters, stride, name, stride_on, use_bias, activation)
         else:
             x = full_block(x, filters, stride, name, use_bias, activation)
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    logits = layers.Dense(classes, name="logits")(x)
+    logits = layers.Dense(int(classes), name="logits")(x)
     return Model(images, logits, name="mobilenet_v1")

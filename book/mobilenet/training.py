@@ -93,8 +93,16 @@ def train(recipe, model, epoch_data, folder, validation=None):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "recipe.json", {**recipe, "versions": versions()})
     checkpoint = folder / "checkpoint.keras"
+    if checkpoint.exists():
+        before = json.loads((folder / "recipe.json").read_text())
+        now = json.loads(json.dumps(recipe))  # with lists for tuples
+        if changed := [
+                k for k in now if k != "epochs" and now[k] != before.get(k)]:
+            raise ValueError(
+                f"{folder} holds a run of another recipe (its {changed[0]}"
+                " differs): name another folder, or remove this one")
+    write_json(folder / "recipe.json", {**recipe, "versions": versions()})
     if checkpoint.exists():
         model = keras.models.load_model(checkpoint)
     else:
