@@ -34,8 +34,9 @@ class Page(html.parser.HTMLParser):
 def built(folder, repository):
     """Build the site strictly with that repository; return its pages."""
     run = subprocess.run(
-        [sys.executable, "-m", "jupyter_book", "build", str(ROOT), "-W", "-n",
-         "--keep-going", "--path-output", str(folder)],
+        [sys.executable, "-c",
+         "from jupyter_book.cli.main import main; main()", "build", str(ROOT),
+         "-W", "-n", "--keep-going", "--path-output", str(folder)],
         env={**os.environ, "BOOK_REPO_URL": repository},
         capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
