@@ -474,3 +474,12 @@ def test_space_more_in_every_source_line_names_every_embedded_cell(
     for number, cell in enumerate(notebook.cells):
         if cell.metadata.get("embed"):
             assert f"cell {number} differs from its source" in found
+
+
+def test_execute_refuses_to_store_noise_as_real_images(monkeypatch):
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    cell = nbformat.v4.new_code_cell(
+        "1", metadata={"tags": ["real-data"]})
+    with pytest.raises(ValueError, match="CIFAR10_DIR"):
+        notebooks.execute(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.execution_count is None

@@ -197,7 +197,7 @@ def test_folder_of_another_recipe_is_refused_and_kept(change, run, tmp_path):
 
 
 def test_result_holds_what_it_was_given(tmp_path):
-    rows = [{"seconds": "1.5"}, {"seconds": "2.2"}]
+    rows = [{"seconds": "1.52"}, {"seconds": "2.22"}]
     training.write_result(tmp_path, TINY, rows, 0.625, 1234, 56)
     result = json.loads((tmp_path / "result.json").read_text())
     assert result.pop("machine") and result.pop("versions")["tensorflow"]

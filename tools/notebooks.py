@@ -83,12 +83,28 @@ def sync(notebook, book=BOOK):
     return changed
 
 
+def bound_names(node):
+    """Yield the names that running node binds in its own scope."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    if isinstance(node, ast.alias):
+        yield (node.asname or node.name).split(".")[0]
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        yield node.name
+    elif not isinstance(node, (
+            ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        for child in ast.iter_child_nodes(node):
+            yield from bound_names(child)
+
+
 def names_of(source):
     """Return (names that a cell needs from elsewhere, names it defines)."""
     top = symtable.symtable(source, "cell", "exec")
-    defined = {
-        s.get_name() for s in top.get_symbols()
-        if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    # From Python 3.12 on, the top's own names include the variables of its
+    # comprehensions, which no later cell can use.
+    own = {s.get_name() for s in top.get_symbols() if s.is_assigned()}
     needed, tables = set(), [top]
     while tables:
         table = tables.pop()
@@ -96,7 +112,8 @@ def names_of(source):
         needed |= {
             s.get_name() for s in table.get_symbols()
             if s.is_referenced() and (table is top or s.is_global())}
-    return needed - defined, defined
+    defined = set(bound_names(ast.parse(source)))
+    return needed - own - defined, defined
 
 
 def name_problems(code):
@@ -208,7 +225,15 @@ def normalise(notebook):
 
 
 def execute(notebook):
-    """Run a notebook from top to bottom, alone in an empty folder."""
+    """Run a notebook from top to bottom, alone in an empty folder.
+
+    Raises ValueError where a cell needs CIFAR-10 and CIFAR10_DIR is not set.
+    """
+    if not os.environ.get("CIFAR10_DIR") and any(
+            "real-data" in cell.metadata.get("tags", [])
+            for cell in notebook.cells):
+        raise ValueError(
+            "this chapter shows real images: set CIFAR10_DIR to their folder")
     os.environ.pop("BOOK_QUICK", None)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
@@ -238,7 +263,11 @@ def main():
             print(f"{path.name}: {sync(notebook)} cells changed")
         else:
             sync(notebook)
-            execute(notebook)
+            try:
+                execute(notebook)
+            except ValueError as error:
+                print(f"{path.name}: {error}")
+                return 1
             print(f"{path.name}: executed")
         nbformat.write(notebook, path)
     return int(failed)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Each recipe holds all that it takes to repeat a run. network: arguments of
+# Each recipe holds what may differ from run to run. network: arguments of
 # mobilenet_v1 beside the shape and the ten classes. validation: how many
 # training images are set aside and never trained on.
 RECIPES = {
