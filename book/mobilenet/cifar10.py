@@ -214,21 +214,48 @@ def validation_split(images, labels, count, seed=0):
     return (images[rest], labels[rest]), (images[aside], labels[aside])
 
 
-def pipeline(images, labels, batch=128, seed=None):
+def augmented(images, seed, margin=4):
+    """Return images, each shifted by up to margin pixels, half mirrored.
+
+    images (n, 32, 32, 3) are uint8. Pixels that a shift brings in mirror
+    those at the edge. The same seed shifts and mirrors the same way.
+    """
+    rng = np.random.default_rng(seed)
+    side = 2 * margin + 1
+    shift = rng.integers(0, side * side, len(images))
+    flip = rng.random(len(images)) < 0.5
+    edges = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(images, edges, mode="reflect")
+    height, width = images.shape[1:3]
+    result = np.empty_like(images)
+    for place in range(side * side):
+        y, x = divmod(place, side)
+        here = shift == place
+        result[here] = padded[here, y:y + height, x:x + width]
+    result[flip] = result[flip, :, ::-1]
+    return result
+
+
+def pipeline(images, labels, batch=128, seed=None, augment=False):
     """Return a tf.data.Dataset of (float32 images in [-1, 1], labels).
 
     images (n, 32, 32, 3) and labels (n,) are uint8. A seed (a whole number,
     or several) shuffles them, once: each epoch wants a pipeline with a seed
-    of its own. A last batch smaller than batch is kept. Raises ValueError
-    for labels outside 0 to 9.
+    of its own, by which augment also shifts and mirrors the images. A last
+    batch smaller than batch is kept. Raises ValueError for labels outside 0
+    to 9, and for augment without a seed.
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
         raise ValueError(
             "labels must be 0 to 9, not"
             f" {int(labels.min())} to {int(labels.max())}")
+    if augment and seed is None:
+        raise ValueError("augment needs a seed, another for each epoch")
     if seed is not None:
         order = np.random.default_rng(seed).permutation(len(images))
         images, labels = images[order], labels[order]
+    if augment:
+        images = augmented(images, seed)
 
     def scale(x, y):
         return tf.cast(x, tf.float32) / 127.5 - 1, y
