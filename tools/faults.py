@@ -66,9 +66,9 @@ MODULE_FAULTS = (
     ("cifar10", "(images[rest], labels[rest])",
      "(images[rest], labels[aside][:len(rest)])"),
     ("training", "range(done, recipe", "range(0, recipe"),
-    ("training", "from_logits=True", "from_logits=False"),
+    ("training", "y_pred, from_logits=True", "y_pred, from_logits=False"),
     ("training", "read_history(folder, done)", "[]"),
-    ("training", "round(sum(float", "round(max(float"),
+    ("training", "self.before + self.written", "self.written"),
 )
 
 

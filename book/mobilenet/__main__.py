@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import sys
 
 import keras
 
@@ -10,15 +11,12 @@ from mobilenet import cifar10, costs, network, training
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
 
 
-def train(name, again):
-    """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = training.RECIPES[name], RUNS / name
-    if (folder / "result.json").exists() and not again:
-        print(f"{folder} is recorded already; --again trains it anew")
-        return
-    if again:
-        for file in folder.glob("*"):
-            file.unlink()
+def prepared(recipe):
+    """Return what recipe trains: model, batches by epoch, validation, test.
+
+    The model is untrained, seeded by the recipe; validation is None where
+    the recipe sets no images aside; test is (images, labels).
+    """
     (images, labels), test = cifar10.load_cifar10()
     keras.utils.set_random_seed(recipe["seed"])
     model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
@@ -30,9 +28,21 @@ def train(name, again):
             images, labels, recipe["batch"], seed=(recipe["seed"], epoch),
             augment=recipe.get("augment", False))
 
-    trained, _ = training.train(
-        recipe, model, epoch_data, folder,
-        cifar10.pipeline(*aside, 250) if recipe["validation"] else None)
+    validation = cifar10.pipeline(*aside, 250) if len(aside[0]) else None
+    return model, epoch_data, validation, test
+
+
+def train(name, again):
+    """Train the recipe called name on CIFAR-10 and record it in runs/."""
+    recipe, folder = training.RECIPES[name], RUNS / name
+    if (folder / "result.json").exists() and not again:
+        print(f"{folder} is recorded already; --again trains it anew")
+        return
+    if again:
+        for file in folder.glob("*"):
+            file.unlink()
+    model, epoch_data, validation, test = prepared(recipe)
+    trained, _ = training.train(recipe, model, epoch_data, folder, validation)
     # Tested as stored, in float16, and in Keras's own layers.
     model.set_weights(trained.get_weights())
     training.save_weights(model, folder / "weights.npz")
@@ -53,7 +63,10 @@ def main():
     command.add_argument("name", choices=training.RECIPES)
     command.add_argument("--again", action="store_true")
     arguments = parser.parse_args()
-    train(arguments.name, arguments.again)
+    try:
+        train(arguments.name, arguments.again)
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

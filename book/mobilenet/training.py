@@ -66,6 +66,10 @@ RECIPES = {
         "about": "A better recipe on the note's network.",
         "network": NOTE, **BETTER,
     },
+    "better-note-plain": {
+        "about": "The same without shifting and mirroring the images.",
+        "network": NOTE, **BETTER, "augment": False,
+    },
     "better-stem-1": {
         "about": "The better recipe on strides that small images want.",
         "network": {"stem_stride": 1}, **BETTER,
@@ -211,6 +215,8 @@ def check_room(model, folder):
 class Progress(keras.callbacks.Callback):
     """Count the seconds of every sitting in a file; say what is left."""
 
+    every = 5  # seconds between two writes of the file
+
     def __init__(self, folder, epochs, steps):
         """Go on from the seconds in folder/clock, if there are any."""
         super().__init__()
@@ -227,12 +233,12 @@ class Progress(keras.callbacks.Callback):
         return seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        """Keep the running mean loss; every five seconds, the time."""
+        """Keep the running mean loss; now and then, write the time."""
         self.losses.append(float(logs["loss"]))
         if self.first is None:  # the first batch waits for its graph
             self.first = int(self.model.optimizer.iterations)
             self.began = time.perf_counter()
-        elif time.perf_counter() - self.written > 5:
+        elif time.perf_counter() - self.written > self.every:
             self.seconds()
             if sys.stdout.isatty():
                 print(f"step {batch + 1} of {self.steps}, loss"
@@ -278,16 +284,19 @@ def train(recipe, model, epoch_data, folder, validation=None):
     if checkpoint.exists():
         before = json.loads((folder / "recipe.json").read_text())
         now = json.loads(json.dumps(recipe))  # with lists for tuples
+        # A schedule is laid out over all epochs; without one, more may come.
+        free = () if "warmup" in recipe else ("epochs",)
         if changed := [
-                k for k in now if k != "epochs" and now[k] != before.get(k)]:
+                k for k in now if k not in free and now[k] != before.get(k)]:
             raise ValueError(
                 f"{folder} holds a run of another recipe (its {changed[0]}"
                 " differs): name another folder, or remove this one")
         model = keras.models.load_model(checkpoint)
+        check_room(model, folder)
     else:
         model = compiled(model, recipe, steps)
-    check_room(model, folder)
-    write_json(folder / "recipe.json", {**recipe, "versions": versions()})
+        check_room(model, folder)
+        write_json(folder / "recipe.json", {**recipe, "versions": versions()})
     done = int(model.optimizer.iterations) // steps
     rows = read_history(folder, done)
     progress = Progress(folder, recipe["epochs"], steps)
@@ -322,13 +331,15 @@ def train(recipe, model, epoch_data, folder, validation=None):
 def save_weights(model, path):
     """Write model's weights to path (.npz) as float16, by variable name.
 
-    Raises ValueError for a weight that float16 cannot hold.
+    One that float16 cannot hold (beyond 65,504) stays float32.
     """
-    halves = {v.path: np.float16(v) for v in model.weights}
-    for name, half in halves.items():
-        if not np.isfinite(half).all():
-            raise ValueError(f"float16 cannot hold the weights of {name}")
-    np.savez_compressed(path, **halves)
+    stored = {}
+    for variable in model.weights:
+        whole = keras.ops.convert_to_numpy(variable)
+        with np.errstate(over="ignore"):
+            half = whole.astype("float16")
+        stored[variable.path] = half if np.isfinite(half).all() else whole
+    np.savez_compressed(path, **stored)
 
 
 def load_weights(model, path):
