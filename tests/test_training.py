@@ -535,6 +535,25 @@ def check_start(found, folder):
     assert found[19] == pytest.approx(recorded[19], rel=0.1), "other course"
 
 
+@pytest.mark.parametrize("change", [
+    {"seed": 2}, {"network": {"alpha": 0.25, "body": ((64, 1),)}},
+    {"optimizer": {"class_name": "Nadam", "learning_rate": 0.3}}, "data"])
+def test_start_of_another_recipe_or_of_other_data_is_told_apart(
+        change, tmp_path, monkeypatch):
+    images, labels = cifar10.generated_images(700)
+    data = (images, labels), (images[:9], labels[:9])
+    losses = first_losses(TINY, tmp_path, data, monkeypatch)
+    training.write_rows(tmp_path / "start.csv", [
+        {"step": step, "mean_loss": f"{loss:.5f}"}
+        for step, loss in enumerate(losses, start=1)])
+    check_start(first_losses(TINY, tmp_path, data, monkeypatch), tmp_path)
+    if change == "data":
+        data, change = ((images, labels[::-1]), data[1]), {}
+    other = first_losses({**TINY, **change}, tmp_path, data, monkeypatch)
+    with pytest.raises(AssertionError, match="other"):
+        check_start(other, tmp_path)
+
+
 @pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_run_starts_again_as_it_started(
@@ -542,6 +561,28 @@ def test_recorded_run_starts_again_as_it_started(
     recipe = training.RECIPES[name]
     found = first_losses(recipe, tmp_path, real_images, monkeypatch)
     check_start(found, RUNS / name)
+
+
+WEIGHTS = sorted((RUNS.parent / "weights").glob("*.npz"))
+
+
+def test_weights_are_few_and_each_belongs_to_a_record():
+    assert WEIGHTS and {path.stem for path in WEIGHTS} <= set(RECORDED)
+    assert sum(path.stat().st_size for path in WEIGHTS) < 15e6
+
+
+@pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_committed_weights_are_right_as_often_as_recorded(path, real_images):
+    """On all 10,000 test images, within 5 of the record's count."""
+    model = network.mobilenet_v1(
+        (32, 32, 3), 10, **training.RECIPES[path.stem]["network"])
+    training.load_weights(model, path)
+    images, labels = real_images[1]
+    logits = model.predict(cifar10.pipeline(images, labels, 250), verbose=0)
+    right = int(np.sum(logits.argmax(axis=1) == labels))
+    result = json.loads((RUNS / path.stem / "result.json").read_text())
+    assert abs(right - 10_000 * result["test_accuracy"]) <= 5.01
 
 
 @pytest.fixture
