@@ -473,8 +473,8 @@ def pipeline(images, labels, batch=128, seed=None, augment=False):
         return tf.cast(x, tf.float32) / 127.5 - 1, y
 
     options = tf.data.Options()
-    # Keras waits for tf.data's tuning thread at the end of an epoch, up to
-    # 20 s; a map this cheap has nothing to tune.
+    # Keras can wait for tf.data's tuning thread at the end of an epoch, now
+    # and then for 20 s; a map this cheap has nothing to tune.
     options.autotune.enabled = False
     data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch)
     return data.map(scale, 2).prefetch(2).with_options(options)
