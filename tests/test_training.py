@@ -633,3 +633,41 @@ def test_record_that_lost_an_epoch_or_its_result_fails(record):
     (record / "result.json").unlink()
     with pytest.raises(AssertionError, match="tiny has no result"):
         check_record(record, {"tiny": TINY})
+
+
+def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
+    from mobilenet import __main__ as command
+    images, labels = cifar10.generated_images(STEPS * 32 + 32)
+    monkeypatch.setattr(
+        cifar10, "load_cifar10",
+        lambda: ((images, labels), (images[:60], labels[:60])))
+    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "tiny"])
+    command.main()
+    check_record(tmp_path / "tiny", {"tiny": TINY})
+    first = (tmp_path / "tiny" / "history.csv").read_bytes()
+    before = (tmp_path / "tiny" / "recipe.json").stat().st_mtime_ns
+    capsys.readouterr()
+    command.main()
+    assert "recorded already; --again" in capsys.readouterr().out
+    assert (tmp_path / "tiny" / "history.csv").read_bytes() == first
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--again"])
+    command.main()
+    assert (tmp_path / "tiny" / "recipe.json").stat().st_mtime_ns > before
+    check_record(tmp_path / "tiny", {"tiny": TINY})
+
+
+def test_command_ends_with_one_line_where_the_folder_is_in_the_way(
+        tmp_path, monkeypatch):
+    from mobilenet import __main__ as command
+    images, labels = cifar10.generated_images(64)
+    monkeypatch.setattr(
+        cifar10, "load_cifar10",
+        lambda: ((images, labels), (images, labels)))
+    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY})
+    (tmp_path / "tiny").write_text("in the way")
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "tiny"])
+    with pytest.raises(SystemExit, match="cannot hold the run.*Nothing was"):
+        command.main()
