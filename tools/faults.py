@@ -69,6 +69,15 @@ MODULE_FAULTS = (
     ("training", "y_pred, from_logits=True", "y_pred, from_logits=False"),
     ("training", "read_history(folder, done)", "[]"),
     ("training", "self.before + self.written", "self.written"),
+    ("training", "config[\"momentum\"] = momentum", "pass"),
+    ("training", "label_smoothing=self.smoothing", "label_smoothing=0"),
+    ("training", "model.set_weights(weights)", "pass"),
+    ("training", "steps * (recipe[\"epochs\"] - recipe[\"warmup\"])",
+     "steps * recipe[\"epochs\"]"),
+    ("cifar10", "result[flip] = result[flip, :, ::-1]",
+     "result[flip] = result[flip, ::-1]"),
+    ("paper", "weights = 9 * 3 * channels", "weights = 9 * channels"),
+    ("paper", "body[:6] + body[11:]", "body[:6] + body[10:]"),
 )
 
 
