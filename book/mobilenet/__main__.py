@@ -23,10 +23,14 @@ def prepared(recipe):
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
 
+    small = recipe.get("small", {"epochs": 0, "side": None})
+
     def epoch_data(epoch):
         return cifar10.pipeline(
             images, labels, recipe["batch"], seed=(recipe["seed"], epoch),
-            augment=recipe.get("augment", False))
+            augment=recipe.get("augment", False),
+            cutout=recipe.get("cutout", 0),
+            side=small["side"] if epoch < small["epochs"] else None)
 
     validation = cifar10.pipeline(*aside, 250) if len(aside[0]) else None
     return model, epoch_data, validation, test

@@ -426,11 +426,13 @@ def validation_split(images, labels, count, seed=0):
     return (images[rest], labels[rest]), (images[aside], labels[aside])
 
 
-def augmented(images, seed, margin=4):
+def augmented(images, seed, margin=4, cutout=0):
     """Return images, each shifted by up to margin pixels, half mirrored.
 
     images (n, 32, 32, 3) are uint8. Pixels that a shift brings in mirror
-    those at the edge. The same seed shifts and mirrors the same way.
+    those at the edge. cutout greys, in each, a square of so many pixels a
+    side, its middle anywhere in the image (DeVries and Taylor, 2017). The
+    same seed does the same.
     """
     rng = np.random.default_rng(seed)
     side = 2 * margin + 1
@@ -445,17 +447,28 @@ def augmented(images, seed, margin=4):
         here = shift == place
         result[here] = padded[here, y:y + height, x:x + width]
     result[flip] = result[flip, :, ::-1]
+    if cutout:
+        top = rng.integers(0, height, len(images)) - cutout // 2
+        left = rng.integers(0, width, len(images)) - cutout // 2
+        down = np.arange(height) - top[:, None]
+        across = np.arange(width) - left[:, None]
+        hidden = (((down >= 0) & (down < cutout))[:, :, None]
+                  & ((across >= 0) & (across < cutout))[:, None, :])
+        result[hidden] = 128
     return result
 
 
-def pipeline(images, labels, batch=128, seed=None, augment=False):
+def pipeline(
+        images, labels, batch=128, seed=None, augment=False, cutout=0,
+        side=None):
     """Return a tf.data.Dataset of (float32 images in [-1, 1], labels).
 
     images (n, 32, 32, 3) and labels (n,) are uint8. A seed (a whole number,
     or several) shuffles them, once: each epoch wants a pipeline with a seed
-    of its own, by which augment also shifts and mirrors the images. A last
-    batch smaller than batch is kept. Raises ValueError for labels outside 0
-    to 9, and for augment without a seed.
+    of its own, by which augment also shifts and mirrors the images, and
+    greys a square of cutout pixels a side in each. side, in pixels, resizes
+    them last. A last batch smaller than batch is kept. Raises ValueError for
+    labels outside 0 to 9, and for augment without a seed.
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
         raise ValueError(
@@ -467,10 +480,13 @@ def pipeline(images, labels, batch=128, seed=None, augment=False):
         order = np.random.default_rng(seed).permutation(len(images))
         images, labels = images[order], labels[order]
     if augment:
-        images = augmented(images, seed)
+        images = augmented(images, seed, cutout=cutout)
 
     def scale(x, y):
-        return tf.cast(x, tf.float32) / 127.5 - 1, y
+        x = tf.cast(x, tf.float32) / 127.5 - 1
+        if side is not None:
+            x = tf.image.resize(x, (side, side), antialias=True)
+        return x, y
 
     options = tf.data.Options()
     # Keras can wait for tf.data's tuning thread at the end of an epoch, now
