@@ -1,14 +1,19 @@
 """Commands of the book's code, run from book/: python -m mobilenet ..."""
 
 import argparse
+import json
 import pathlib
 import sys
 
 import keras
 
-from mobilenet import cifar10, costs, network, training
+from mobilenet import cifar10, costs, experiments, network, training
 
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
+# A run's folder, from RUNS, and its recipe.
+EXPERIMENTS = {
+    f"experiments/{arm}-seed-{seed}": experiments.recipe(arm, seed)
+    for arm in experiments.ARMS for seed in experiments.SEEDS}
 
 
 def prepared(recipe):
@@ -19,26 +24,28 @@ def prepared(recipe):
     """
     (images, labels), test = cifar10.load_cifar10()
     keras.utils.set_random_seed(recipe["seed"])
-    model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
+    sides = recipe.get("sides", ())
+    side = sides[-1] if sides else 32
+    model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
-
-    small = recipe.get("small", {"epochs": 0, "side": None})
+    small = recipe.get("small", {"epochs": 0})
 
     def epoch_data(epoch):
         return cifar10.pipeline(
             images, labels, recipe["batch"], seed=(recipe["seed"], epoch),
             augment=recipe.get("augment", False),
             cutout=recipe.get("cutout", 0),
-            side=small["side"] if epoch < small["epochs"] else None)
+            sides=(small["side"],) if epoch < small["epochs"] else sides)
 
-    validation = cifar10.pipeline(*aside, 250) if len(aside[0]) else None
+    validation = cifar10.pipeline(
+        *aside, 250, sides=sides) if len(aside[0]) else None
     return model, epoch_data, validation, test
 
 
-def train(name, again):
+def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = training.RECIPES[name], RUNS / name
+    recipe, folder = {**training.RECIPES, **EXPERIMENTS}[name], RUNS / name
     if (folder / "result.json").exists() and not again:
         print(f"{folder} is recorded already; --again trains it anew")
         return
@@ -46,29 +53,85 @@ def train(name, again):
         for file in folder.glob("*"):
             file.unlink()
     model, epoch_data, validation, test = prepared(recipe)
-    trained, _ = training.train(recipe, model, epoch_data, folder, validation)
-    # Tested as stored, in float16, and in Keras's own layers.
-    model.set_weights(trained.get_weights())
-    training.save_weights(model, folder / "weights.npz")
-    training.load_weights(model, folder / "weights.npz")
+    trained, rows = training.train(
+        recipe, model, epoch_data, folder, validation)
+    if name in EXPERIMENTS:  # which never see a test image
+        reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
+    else:
+        # Tested as stored, in float16, and in Keras's own layers.
+        model.set_weights(trained.get_weights())
+        training.save_weights(model, folder / "weights.npz")
+        training.load_weights(model, folder / "weights.npz")
+        logits = model.predict(cifar10.pipeline(*test, 250), verbose=0)
+        reached = {"test_accuracy": training.write_answers(
+            folder, logits, test[1])}
     table = costs.count(model)
-    logits = model.predict(cifar10.pipeline(*test, 250), verbose=0)
     training.write_result(
-        folder, recipe, logits, test[1],
-        int(table.macs.sum()), int(table.params.sum()))
+        folder, recipe, int(table.macs.sum()), int(table.params.sum()),
+        **reached)
     print((folder / "result.json").read_text())
+
+
+def results(names):
+    """Return {name: result} of those runs that are recorded."""
+    paths = {name: RUNS / name / "result.json" for name in names}
+    return {name: json.loads(path.read_text())
+            for name, path in paths.items() if path.exists()}
+
+
+def experiment():
+    """Train, one after another, the experiments that are not recorded."""
+    while True:
+        reached = {
+            tuple(name.removeprefix("experiments/").split("-seed-")): result
+            for name, result in results(EXPERIMENTS).items()}
+        left = experiments.left({
+            (arm, int(seed)): result["val_accuracy"]
+            for (arm, seed), result in reached.items()})
+        if not left:
+            break
+        print(f"{len(left)} runs left: {left[0][0]}, seed {left[0][1]}")
+        keras.backend.clear_session()
+        train("experiments/{}-seed-{}".format(*left[0]))
+
+
+def summary():
+    """Write runs/summary.csv, a row for each run that is recorded."""
+    rows = []
+    for name, result in results([*training.RECIPES, *EXPERIMENTS]).items():
+        last = training.read_history(RUNS / name)[-1]
+        rows.append({
+            "run": name.removeprefix("experiments/"), "seed": result["seed"],
+            "macs": result["macs"], "params": result["params"],
+            "epochs": result["epochs"],
+            "minutes": f"{result['wall_seconds'] / 60:.1f}",
+            "train_accuracy": f"{float(last['accuracy']):.4f}",
+            "val_accuracy": last.get("val_accuracy", "")[:6],
+            "test_accuracy": result.get("test_accuracy", "")})
+    training.write_rows(RUNS / "summary.csv", rows)
+    print(f"{len(rows)} runs in {RUNS / 'summary.csv'}")
 
 
 def main():
     """Read the command line and run what it asks for."""
     parser = argparse.ArgumentParser(prog="python -m mobilenet")
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("train", help=train.__doc__)
-    command.add_argument("name", choices=training.RECIPES)
-    command.add_argument("--again", action="store_true")
-    arguments = parser.parse_args()
+
+    def command(function):
+        added = commands.add_parser(
+            function.__name__, help=function.__doc__)
+        added.set_defaults(function=function)
+        return added
+
+    one = command(train)
+    one.add_argument("name", choices=[*training.RECIPES, *EXPERIMENTS],
+                     metavar="NAME", help="of a recipe, or of an experiment")
+    one.add_argument("--again", action="store_true")
+    command(experiment)
+    command(summary)
+    arguments = vars(parser.parse_args())
     try:
-        train(arguments.name, arguments.again)
+        arguments.pop("function")(**arguments)
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

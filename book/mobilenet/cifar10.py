@@ -460,15 +460,16 @@ def augmented(images, seed, margin=4, cutout=0):
 
 def pipeline(
         images, labels, batch=128, seed=None, augment=False, cutout=0,
-        side=None):
+        sides=()):
     """Return a tf.data.Dataset of (float32 images in [-1, 1], labels).
 
     images (n, 32, 32, 3) and labels (n,) are uint8. A seed (a whole number,
     or several) shuffles them, once: each epoch wants a pipeline with a seed
     of its own, by which augment also shifts and mirrors the images, and
-    greys a square of cutout pixels a side in each. side, in pixels, resizes
-    them last. A last batch smaller than batch is kept. Raises ValueError for
-    labels outside 0 to 9, and for augment without a seed.
+    greys a square of cutout pixels a side in each. sides, in pixels, resizes
+    them last, to each in turn. A last batch smaller than batch is kept.
+    Raises ValueError for labels outside 0 to 9, and for augment without a
+    seed.
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
         raise ValueError(
@@ -484,7 +485,7 @@ def pipeline(
 
     def scale(x, y):
         x = tf.cast(x, tf.float32) / 127.5 - 1
-        if side is not None:
+        for side in sides:
             x = tf.image.resize(x, (side, side), antialias=True)
         return x, y
 

@@ -26,11 +26,12 @@ BETTER = {
 # training images are set aside and never trained on. Where they are given,
 # warmup: epochs in which the learning rate climbs to its peak, to fall along
 # a cosine to 0 in the rest; smoothing: the share of each label spread over
-# all classes; augment: shift and mirror the images; cutout: the side of a grey
-# square in each; small: the first epochs see the images at a smaller side;
-# norm_momentum: of batch norm's moving statistics, in the fused layer. Keras multiplies weight_decay
-# by the learning rate and leaves momentum out: with momentum 0.9, 5e-3 pulls
-# as much as 5e-4 in the gradient.
+# all classes; augment: shift and mirror the images; cutout: the side of a
+# grey square in each; small: the first epochs see the images at a smaller
+# side; sides: all epochs see them resized, in turn, to these sides;
+# norm_momentum: of batch norm's moving statistics, in the fused layer. Keras
+# multiplies weight_decay by the learning rate and leaves momentum out: with
+# momentum 0.9, 5e-3 pulls as much as 5e-4 in the gradient.
 RECIPES = {
     "note-nadam": {
         "about": "The note's network and optimiser, all 50,000 images.",
@@ -365,13 +366,13 @@ def load_weights(model, path):
             variable.assign(halves[variable.path].astype("float32"))
 
 
-def write_result(folder, recipe, logits, labels, macs, params):
-    """Record what the run reached: result.json, confusion.csv, mistakes.csv.
+def write_answers(folder, logits, labels):
+    """Return the share of right answers; write confusion.csv, mistakes.csv.
 
     logits (n, 10) are the trained network's for the test images, computed
-    once, after the last epoch; labels (n,). macs and params are of one
-    image's forward pass. confusion.csv counts images by true class (rows)
-    and answer; mistakes.csv names the 24 wrong answers held surest.
+    once, after the last epoch; labels (n,). confusion.csv counts images by
+    true class (rows) and answer; mistakes.csv names the 24 wrong answers
+    held surest.
     """
     folder, guesses = pathlib.Path(folder), logits.argmax(axis=1)
     counts = np.zeros((10, 10), int)
@@ -385,8 +386,16 @@ def write_result(folder, recipe, logits, labels, macs, params):
         {"image": int(i), "label": int(labels[i]), "answer": int(guesses[i]),
          "probability": f"{sure[i]:.3f}"}
         for i in wrong[np.argsort(-sure[wrong])][:24]])
+    return float(np.mean(guesses == labels))
+
+
+def write_result(folder, recipe, macs, params, **reached):
+    """Record in result.json what the run reached, test_accuracy or another.
+
+    macs and params are of one image's forward pass.
+    """
     write_json(folder / "result.json", {
-        "test_accuracy": round(float(np.mean(guesses == labels)), 4),
+        **{name: round(share, 4) for name, share in reached.items()},
         "epochs": recipe["epochs"],
         "wall_seconds": float((folder / "clock").read_text()),
         "macs": macs, "params": params, "seed": recipe["seed"],

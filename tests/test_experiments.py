@@ -1,0 +1,176 @@
+"""The controlled experiments: what an arm changes, and what was recorded."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from mobilenet import __main__ as command
+from mobilenet import cifar10, costs, experiments, network, training
+from test_training import RUNS, check_record
+
+ARMS = experiments.ARMS
+
+
+def changed(arm):
+    """Return the names of what an arm changes, within the network too."""
+    found = set()
+    for name, value in ARMS[arm].items():
+        if name == "network":
+            found |= {part for part in value if part != "alpha"
+                      or value[part] != 0.25}
+        else:
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_arm_can_be_built_and_changes_what_its_name_says(arm):
+    recipe = experiments.recipe(arm, 2)
+    assert recipe["seed"] == 2
+    assert {**recipe, **experiments.PROTOCOL} == {
+        **experiments.PROTOCOL, "seed": 2,
+        **({"sides": recipe["sides"]} if "side" in arm else {})}
+    assert changed(arm) == {
+        *(["alpha"] if "width" in arm and "0.25" not in arm else []),
+        *(["stem_stride"] if arm.startswith(("stem-1", "late")) else []),
+        *(["body"] if arm.startswith("late") else []),
+        *(["separable"] if arm.startswith("full") else []),
+        *(["sides"] if "side" in arm else []),
+        *(["optimizer"] if "rate" in arm else [])}
+    side = recipe.get("sides", (32,))[-1]
+    model = training.compiled(network.mobilenet_v1(
+        (side, side, 3), 10, **recipe["network"]), recipe)
+    assert type(model.optimizer).__name__ == recipe["optimizer"]["class_name"]
+
+
+def test_late_differs_from_the_body_in_its_first_stride():
+    rows = [(ours, theirs) for ours, theirs in zip(
+        experiments.LATE, network.BODY, strict=True) if ours != theirs]
+    assert rows == [((128, 1), (128, 2))] == [
+        (experiments.LATE[1], network.BODY[1])]
+
+
+def test_every_arm_answers_a_question_and_none_is_unknown():
+    asked = [arm for arms in experiments.QUESTIONS.values() for arm in arms]
+    assert set(asked) == set(ARMS)
+
+
+@pytest.mark.parametrize(
+    "question", [q for q in experiments.QUESTIONS if "multiply-adds" in q])
+def test_arms_of_equal_cost_cost_the_same_within_a_sixth(question):
+    found = [
+        costs.count(network.mobilenet_v1(
+            (32, 32, 3), 10, **ARMS[arm]["network"])).macs.sum() / 1e6
+        for arm in experiments.QUESTIONS[question]]
+    said = float(question.split(", ")[1].split()[0])
+    assert max(found) < min(found) * 7 / 6
+    assert all(abs(macs / said - 1) < 0.13 for macs in found), found
+
+
+def test_each_optimiser_takes_more_seeds_at_its_best_rate_alone():
+    first = [(arm, 1) for arm in ARMS]
+    assert experiments.left({})[:len(first)] == first
+    assert experiments.best_rates({}) == []
+    reached = dict.fromkeys(first, 0.5)
+    best = [f"{name}-rate-{rates[k]}" for k, (name, (_, rates)) in enumerate(
+        experiments.OPTIMIZERS.items())]
+    reached |= {(arm, 1): 0.6 for arm in best}
+    assert experiments.best_rates(reached) == best
+    others = [arm for arm in ARMS if "rate" not in arm]
+    assert set(experiments.left(reached)) == {
+        (arm, seed) for arm in others + best for seed in (2, 3)}
+    reached |= dict.fromkeys(experiments.left(reached), 0.1)
+    assert experiments.left(reached) == []
+
+
+TINY = {"tiny": {"network": {"alpha": 0.25, "body": ((64, 2),)},
+                 "epochs": 2, "warmup": 1, "batch": 32, "validation": 32,
+                 "sides": (16,)}}
+
+
+@pytest.fixture
+def tiny_runs(tmp_path, monkeypatch):
+    """Replace arms, images and place by small ones; return the place."""
+    images, labels = cifar10.generated_images(130)
+    monkeypatch.setattr(
+        cifar10, "load_cifar10",
+        lambda: ((images, labels), (images[:9] * 0, labels[:9])))
+    monkeypatch.setattr(experiments, "ARMS", TINY)
+    monkeypatch.setattr(experiments, "SEEDS", (1, 2))
+    monkeypatch.setattr(training, "RECIPES", {})
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(command, "EXPERIMENTS", {
+        f"experiments/tiny-seed-{seed}": experiments.recipe("tiny", seed)
+        for seed in (1, 2)})
+    return tmp_path
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["mobilenet", *words])
+    command.main()
+
+
+def test_commands_train_what_is_left_and_sum_it_up(
+        tiny_runs, monkeypatch, capsys):
+    run(monkeypatch, "train", "experiments/tiny-seed-2")
+    before = (tiny_runs / "experiments/tiny-seed-2/result.json").read_text()
+    # No test image was looked at: those are black, and would be named here.
+    assert set(json.loads(before)) & {"test_accuracy", "val_accuracy"} == {
+        "val_accuracy"}
+    capsys.readouterr()
+    run(monkeypatch, "experiment")
+    assert "1 runs left: tiny, seed 1" in capsys.readouterr().out
+    after = (tiny_runs / "experiments/tiny-seed-2/result.json").read_text()
+    assert after == before
+    run(monkeypatch, "summary")
+    lines = (tiny_runs / "summary.csv").read_text().splitlines()
+    assert lines[0].split(",")[:3] == ["run", "seed", "macs"]
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["tiny-seed-1", "1"], ["tiny-seed-2", "2"]]
+    # At 16 pixels, as trained: 8 x 8 positions after the stem.
+    macs = 64 * 27 * 8 + 16 * (9 * 8 + 8 * 16) + 16 * 10
+    assert lines[1].split(",")[2] == str(macs)
+    assert lines[1].endswith(",")  # no accuracy on test images
+
+
+RECORDED = sorted(RUNS.glob("experiments/*/recipe.json"))
+
+
+@pytest.mark.parametrize(
+    "path", RECORDED, ids=lambda path: path.parent.name)
+def test_recorded_experiment_matches_its_arm(path):
+    folder = path.parent
+    check_record(folder, {
+        name.split("/")[1]: recipe
+        for name, recipe in command.EXPERIMENTS.items()}, "val_accuracy")
+    result = json.loads((folder / "result.json").read_text())
+    last = training.read_history(folder)[-1]
+    assert result["val_accuracy"] == pytest.approx(
+        float(last["val_accuracy"]), abs=1e-4)
+
+
+def test_summary_is_what_the_records_say(tmp_path, monkeypatch):
+    committed = (RUNS / "summary.csv").read_bytes()
+    written = []
+    monkeypatch.setattr(
+        training, "write_rows", lambda path, rows: written.append(rows))
+    command.summary()
+    monkeypatch.undo()
+    training.write_rows(tmp_path / "summary.csv", written[0])
+    assert (tmp_path / "summary.csv").read_bytes() == committed
+
+
+def test_sides_resize_the_images_in_turn():
+    images, labels = cifar10.generated_images(6)
+    small, _ = next(iter(cifar10.pipeline(images, labels, sides=(16,))))
+    back, _ = next(iter(cifar10.pipeline(images, labels, sides=(16, 32))))
+    assert small.shape == (6, 16, 16, 3) and back.shape == (6, 32, 32, 3)
+    # A constant stays itself; a single bright pixel spreads, and keeps its
+    # mean through the shrinking.
+    grey = np.full((1, 32, 32, 3), 51, np.uint8)
+    grey[0, 8, 8] = 255
+    small, _ = next(iter(cifar10.pipeline(grey, labels[:1], sides=(16,))))
+    assert float(np.mean(small)) == pytest.approx(
+        float(np.mean(grey / 127.5 - 1)), abs=1e-3)
+    assert float(small[0, 15, 15, 0]) == pytest.approx(51 / 127.5 - 1)
