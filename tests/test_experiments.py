@@ -28,20 +28,30 @@ def changed(arm):
 def test_arm_can_be_built_and_changes_what_its_name_says(arm):
     recipe = experiments.recipe(arm, 2)
     assert recipe["seed"] == 2
-    assert {**recipe, **experiments.PROTOCOL} == {
-        **experiments.PROTOCOL, "seed": 2,
-        **({"sides": recipe["sides"]} if "side" in arm else {})}
-    assert changed(arm) == {
-        *(["alpha"] if "width" in arm and "0.25" not in arm else []),
-        *(["stem_stride"] if arm.startswith(("stem-1", "late")) else []),
-        *(["body"] if arm.startswith("late") else []),
-        *(["separable"] if arm.startswith("full") else []),
-        *(["sides"] if "side" in arm else []),
-        *(["optimizer"] if "rate" in arm else [])}
+    kept = {**experiments.PROTOCOL, **ARMS[arm], "seed": 2}
+    assert recipe == {k: v for k, v in kept.items() if v is not None}
+    words = {
+        "stem-1": "stem_stride", "late": "stem_stride body", "full":
+        "separable", "shallow": "body", "stride-on": "stride_on", "side":
+        "sides", "rate": "optimizer", "decay": "optimizer", "augmentation":
+        "augment", "smoothing": "smoothing", "schedule": "warmup",
+        "norm-momentum": "norm_momentum"}
+    parts = " ".join(part for word, part in words.items() if word in arm)
+    if "width" in arm and "0.25" not in arm:
+        parts += " alpha"
+    assert changed(arm) == set(parts.split())
     side = recipe.get("sides", (32,))[-1]
     model = training.compiled(network.mobilenet_v1(
         (side, side, 3), 10, **recipe["network"]), recipe)
     assert type(model.optimizer).__name__ == recipe["optimizer"]["class_name"]
+
+
+def test_shallow_is_the_body_without_five_equal_blocks():
+    rows = list(network.BODY)
+    equal = [at for at, row in enumerate(rows) if row == (512, 1)]
+    assert len(equal) == 5
+    assert tuple(
+        row for at, row in enumerate(rows) if at not in equal) == experiments.SHALLOW
 
 
 def test_late_differs_from_the_body_in_its_first_stride():

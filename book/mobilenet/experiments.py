@@ -21,6 +21,12 @@ LATE = (
     (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1),
 )
 
+# BODY without its five equal blocks, the paper's shallow network (table 5).
+SHALLOW = (
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (1024, 2),
+    (1024, 1),
+)
+
 # Of each optimiser, four learning rates about half a decade apart. None has
 # weight decay, which Keras would scale by the rate.
 OPTIMIZERS = {
@@ -33,13 +39,13 @@ OPTIMIZERS = {
                           (0.03, 0.1, 0.3, 1.0)),
 }
 
-# What each arm changes in the protocol. The stem's stride is 2 unless a name
-# says otherwise; "late" has stride 1 in the stem and in the first stride-2
-# block; "full" has full convolutions; "from 16 to 32" has lost what a side
-# of 16 cannot hold, and costs what 32 costs.
+# What each arm changes in the protocol; None leaves a part of it out. The
+# stem's stride is 2 unless a name says otherwise; "late" has stride 1 in the
+# stem and in the first stride-2 block; "full" has full convolutions; "from 16
+# to 32" has lost what a side of 16 cannot hold, and costs what 32 costs.
 ARMS = {
     **{f"width-{alpha}": {"network": {"alpha": alpha}}
-       for alpha in (0.25, 0.5, 0.75, 1.0)},
+       for alpha in (0.1875, 0.25, 0.5, 0.75, 1.0)},
     **{f"stem-1-width-{alpha}": {
         "network": {"alpha": alpha, "stem_stride": 1}}
        for alpha in (0.25, 0.5)},
@@ -53,6 +59,16 @@ ARMS = {
         "network": {"alpha": 0.25, "stem_stride": 1}, "sides": sides}
        for name, sides in (
            ("16", (16,)), ("24", (24,)), ("from-16-to-32", (16, 32)))},
+    **{f"shallow-width-{alpha}": {
+        "network": {"alpha": alpha, "body": SHALLOW}}
+       for alpha in (0.25, 1.0)},
+    "stride-on-pointwise": {
+        "network": {"alpha": 0.25, "stride_on": "pointwise"}},
+    "no-augmentation": {"augment": False},
+    "no-smoothing": {"smoothing": 0.0},
+    "no-decay": {"optimizer": {**PROTOCOL["optimizer"], "weight_decay": 0.0}},
+    "no-schedule": {"warmup": None},
+    "norm-momentum-0.99": {"norm_momentum": 0.99},
     **{f"{name}-rate-{rate}": {
         "optimizer": {**settings, "learning_rate": rate}}
        for name, (settings, rates) in OPTIMIZERS.items() for rate in rates},
@@ -70,6 +86,14 @@ QUESTIONS = {
     "full, 0.8 M multiply-adds": ("width-0.25", "full-width-0.09375"),
     "full, 6.4 M multiply-adds": ("width-0.75", "full-width-0.25"),
     "width": ("width-0.25", "width-0.5", "width-0.75", "width-1.0"),
+    "thin or shallow, 0.5 M multiply-adds": (
+        "width-0.1875", "shallow-width-0.25"),
+    "thin or shallow, 6.4 M multiply-adds": (
+        "width-0.75", "shallow-width-1.0"),
+    "which convolution strides": ("width-0.25", "stride-on-pointwise"),
+    "recipe": (
+        "width-0.25", "no-augmentation", "no-smoothing", "no-decay",
+        "no-schedule", "norm-momentum-0.99"),
     "side": (
         "stem-1-width-0.25", "stem-1-side-24", "stem-1-side-16",
         "stem-1-side-from-16-to-32"),
@@ -102,7 +126,8 @@ RACE = {
 
 def recipe(arm, seed):
     """Return the recipe of an arm of ARMS with a seed, a whole number."""
-    return {**PROTOCOL, **ARMS[arm], "seed": seed}
+    parts = {**PROTOCOL, **ARMS[arm], "seed": seed}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def best_rates(reached):
