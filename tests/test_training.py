@@ -293,6 +293,27 @@ def test_rate_climbs_to_its_peak_and_falls_to_nothing():
     np.testing.assert_allclose(rates, [0, 0.05, 0.1, 0.05, 0], atol=1e-7)
 
 
+def test_first_epochs_see_smaller_images_with_grey_squares():
+    images = np.full((8, 32, 32, 3), 255, np.uint8)
+    recipe = {**BETTER, "augment": True, "cutout": 12,
+              "small": {"epochs": 2, "side": 24}}
+    data = training.batches_of(
+        recipe, cifar10.pipeline, images, np.zeros(8, np.uint8))
+    shapes = [next(iter(data(epoch)))[0].shape for epoch in range(3)]
+    assert shapes == [(8, 24, 24, 3), (8, 24, 24, 3), (8, 32, 32, 3)]
+    grey = np.array(next(iter(data(2)))[0]) < 0.5
+    hidden = grey.all(axis=3).sum(axis=(1, 2))
+    assert set(hidden) <= {high * wide for high in range(6, 13)
+                           for wide in range(6, 13)}
+    assert len(set(hidden)) > 1  # squares that the edge cuts are smaller
+    again = np.array(next(iter(data(2)))[0]) < 0.5
+    np.testing.assert_array_equal(grey, again)
+    other = np.array(next(iter(training.batches_of(
+        {**recipe, "seed": 9}, cifar10.pipeline, images,
+        np.zeros(8, np.uint8))(2)))[0]) < 0.5
+    assert (grey != other).any()
+
+
 def test_scheduled_run_goes_on_but_not_over_other_epochs(tmp_path):
     class StopError(Exception):
         pass

@@ -31,15 +31,8 @@ def prepared(recipe):
     model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
-    small = recipe.get("small", {"epochs": 0})
-
-    def epoch_data(epoch):
-        return cifar10.pipeline(
-            images, labels, recipe["batch"], seed=(recipe["seed"], epoch),
-            augment=recipe.get("augment", False),
-            cutout=recipe.get("cutout", 0),
-            sides=(small["side"],) if epoch < small["epochs"] else sides)
-
+    epoch_data = training.batches_of(
+        recipe, cifar10.pipeline, images, labels)
     validation = cifar10.pipeline(
         *aside, 250, sides=sides) if len(aside[0]) else None
     return model, epoch_data, validation, test

@@ -161,6 +161,24 @@ def compiled(model, recipe, steps=1):
     return model
 
 
+def batches_of(recipe, pipeline, images, labels):
+    """Return a function from an epoch, 0 and on, to its batches.
+
+    pipeline is that of cifar10; the recipe says how it is to augment images
+    (n, 32, 32, 3) and to resize them.
+    """
+    small, sides = recipe.get("small", {"epochs": 0}), recipe.get("sides", ())
+
+    def epoch_data(epoch):
+        return pipeline(
+            images, labels, recipe["batch"], seed=(recipe["seed"], epoch),
+            augment=recipe.get("augment", False),
+            cutout=recipe.get("cutout", 0),
+            sides=(small["side"],) if epoch < small["epochs"] else sides)
+
+    return epoch_data
+
+
 def versions():
     """Return {name: version} of what a run's result depends on."""
     return {
