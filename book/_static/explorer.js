@@ -82,14 +82,15 @@
 
   const whole = (number) => number.toLocaleString("en");
   const percent = (part, all) => `${(100 * part / all).toFixed(1)} %`;
-  const times = (more, less) => `${whole(Number((more / less).toFixed(2)))}`;
+  const times = (more, less) => (more / less).toLocaleString(
+    "en", {minimumFractionDigits: 2, maximumFractionDigits: 2});
   const total = (rows, column) =>
     rows.reduce((sum, row) => sum + row[column], 0);
   const find = (id) => document.getElementById(`explorer-${id}`);
 
-  /* Say how a cost compares with another, in a reader's words. */
+  /* Say how a cost compares with another. */
   function compared(cost, other) {
-    if (cost === other) return "the same";
+    if (cost === other) return "equally many";
     return cost < other
       ? `${times(other, cost)} times fewer` : `${times(cost, other)} times more`;
   }
@@ -134,8 +135,8 @@
     const {standard, depthwise, pointwise, pair} = costs;
     const saving = compared(pair.macs, standard.macs);
     show(find("layer-totals"), {
-      standard: `${whole(standard.macs)} multiply-adds`,
-      separable: `${whole(pair.macs)} multiply-adds`,
+      standard: whole(standard.macs),
+      separable: whole(pair.macs),
       saving,
     });
 
@@ -185,9 +186,9 @@
     const [side] = rows.at(-3).output;
     show(find("network-totals"), {
       macs: whole(macs),
-      params:
-        `${whole(params)} (${whole(params - normalised / 2)} trained)`,
-      other: options.separable ? "standard blocks" : "separable blocks",
+      params: whole(params),
+      trained: whole(params - normalised / 2),
+      other: options.separable ? "standard" : "separable",
       saving,
       map: `${side} × ${side}`,
     });
@@ -278,12 +279,12 @@
   }
 
   function options(form) {
-    return Object.fromEntries([...form.elements].filter(({name}) => name).map(
-      ({name, type}) => {
-        const text = state[name];
-        if (text === "true" || text === "false") return [name, text === "true"];
-        return [name, Number.isNaN(Number(text)) ? text : Number(text)];
-      }));
+    const named = [...form.elements].filter(({name}) => name);
+    return Object.fromEntries(named.map(({name}) => {
+      const text = state[name];
+      if (text === "true" || text === "false") return [name, text === "true"];
+      return [name, Number.isNaN(Number(text)) ? text : Number(text)];
+    }));
   }
 
   /* Write the state into the address and announce what changed. Waits for a
