@@ -155,14 +155,14 @@ def test_one_layer_is_equal_to_the_closed_forms(opened):
             settings, ask(opened(), "layerCost", settings)):
         side, *others = (setting[name] for name in names)
         for kind, cost in (("standard", costs.conv_cost),
-                           ("pair", costs.separable_cost)):
+                           ("separable", costs.separable_cost)):
             expected = cost(side, side, *others)
             found = answer[kind]["params"], answer[kind]["macs"]
             assert found == expected, (setting, kind)
 
 
 @pytest.mark.parametrize("strided", ["depthwise", "pointwise"])
-def test_both_halves_of_a_pair_are_those_of_keras_layers(opened, strided):
+def test_both_halves_of_a_separable_layer_are_those_of_keras(opened, strided):
     settings = [
         dict(zip(("map", "channels", "filters", "kernel", "stride"), values),
              strided=strided)
@@ -183,8 +183,8 @@ def test_both_halves_of_a_pair_are_those_of_keras_layers(opened, strided):
             half = answer[row.kind]
             assert (half["params"], half["macs"]) == (row.params, row.macs)
             assert [half["side"]] * 2 == list(row.output[:2])
-        pair = answer["pair"]
-        assert (pair["params"], pair["macs"]) == (
+        both = answer["separable"]
+        assert (both["params"], both["macs"]) == (
             table.params.sum(), table.macs.sum())
 
 
@@ -279,12 +279,14 @@ def test_a_stride_on_the_pointwise_is_said_to_break_the_ratio(opened):
     verdict = page.locator("#explorer-verdict")
     assert "exactly" in verdict.text_content()
     page.select_option("#explorer-strided", "pointwise")
-    assert "This is not 1/M + 1/k²" in verdict.text_content()
+    # 14 x 14 positions before the stride, 7 x 7 after it.
+    assert "(196/49)/M + 1/k², not 1/M + 1/k²" in verdict.text_content()
+    assert f": {4 / 512 + 1 / 9:.4f}. " in verdict.text_content()
     page.fill("#explorer-map", "1")
     assert "exactly" in verdict.text_content()
 
 
-def test_a_pair_that_costs_more_is_said_to_cost_more(opened):
+def test_a_separable_layer_that_costs_more_is_said_to(opened):
     page = opened("?filters=1")
     saving = page.locator('#explorer-layer-totals [data-show="saving"]')
     # (9 + 1) / 9

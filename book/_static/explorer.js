@@ -12,9 +12,10 @@
     [1024, 2], [1024, 1],
   ];
 
-  /* Return the costs of a standard convolution and of the pair in its place:
-     {standard, depthwise, pointwise, pair}, each {params, side, macs}, where
-     side x side are the output positions (none for the pair). */
+  /* Return the costs of a standard convolution and of the separable one, which
+     is a depthwise and a pointwise: {standard, depthwise, pointwise,
+     separable}, each {params, side, macs} but for separable, which has no
+     side; side x side are the output positions. */
   function layerCost({kernel, channels, filters, map, stride, strided}) {
     const after = Math.ceil(map / stride);
     const cost = (params, side) => ({params, side, macs: params * side ** 2});
@@ -22,11 +23,11 @@
     const depthwise = cost(
       kernel ** 2 * channels, strided === "depthwise" ? after : map);
     const pointwise = cost(channels * filters, after);
-    const pair = {
+    const separable = {
       params: depthwise.params + pointwise.params,
       macs: depthwise.macs + pointwise.macs,
     };
-    return {standard, depthwise, pointwise, pair};
+    return {standard, depthwise, pointwise, separable};
   }
 
   /* Return the rows of costs.count(mobilenet_v1(...)), one a layer. Options
@@ -132,15 +133,15 @@
   function showLayer(options) {
     const {kernel, channels, filters, map, stride, strided} = options;
     const costs = layerCost(options);
-    const {standard, depthwise, pointwise, pair} = costs;
-    const saving = compared(pair.macs, standard.macs);
+    const {standard, depthwise, pointwise, separable} = costs;
+    const saving = compared(separable.macs, standard.macs);
     show(find("layer-totals"), {
       standard: whole(standard.macs),
-      separable: whole(pair.macs),
+      separable: whole(separable.macs),
       saving,
     });
 
-    const widest = Math.max(standard.macs, pair.macs);
+    const widest = Math.max(standard.macs, separable.macs);
     for (const part of ["standard", "depthwise", "pointwise"]) {
       document.querySelector(`.explorer-bars .explorer-${part}`).style.width =
         `${100 * costs[part].macs / widest}%`;
@@ -154,22 +155,23 @@
     fill(find("layer-table"), Object.entries(costs).map(([name, cost]) => [
       name, weights[name] ?? "–", whole(cost.params),
       cost.side ? `${cost.side} × ${cost.side}` : "–", whole(cost.macs),
-      name === "standard" ? "–" : percent(cost.macs, pair.macs)]));
+      name === "standard" ? "–" : percent(cost.macs, separable.macs)]));
     find("layer-caption").textContent =
       `k = ${kernel}, C = ${channels}, M = ${filters}, a ${map} × ${map} map,`
       + ` stride ${stride}`;
 
-    const ratio = (pair.macs / standard.macs).toFixed(4);
-    const formula = `1/M + 1/k² = 1/${filters} + 1/${kernel ** 2}`;
+    const ratio = (separable.macs / standard.macs).toFixed(4);
+    const quotient = `${depthwise.side ** 2}/${pointwise.side ** 2}`;
     find("verdict").textContent =
-      `Pair over standard, multiply-adds: ${ratio}. ` + (
+      `Separable over standard, multiply-adds: ${ratio}. ` + (
         depthwise.side === pointwise.side
-          ? `This is ${formula}, exactly. The same holds for the parameters.`
-          : `This is not ${formula}, because the depthwise half computes`
-            + ` ${map} × ${map} positions and the pointwise half keeps`
-            + ` ${pointwise.side} × ${pointwise.side} of them. For the`
-            + " parameters it still holds.");
-    return `Standard ${whole(standard.macs)}, separable ${whole(pair.macs)}`
+          ? `This is 1/M + 1/k² = 1/${filters} + 1/${kernel ** 2}, exactly.`
+            + " The same holds for the parameters."
+          : `This is (${quotient})/M + 1/k², not 1/M + 1/k²: the depthwise half`
+            + ` computes ${map} × ${map} positions, and the pointwise half`
+            + ` keeps ${pointwise.side} × ${pointwise.side} of them. For the`
+            + " parameters 1/M + 1/k² still holds.");
+    return `Standard ${whole(standard.macs)}, separable ${whole(separable.macs)}`
       + ` multiply-adds, ${saving}.`;
   }
 
