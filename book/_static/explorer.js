@@ -92,8 +92,8 @@
   /* Say how a cost compares with another. */
   function compared(cost, other) {
     if (cost === other) return "equally many";
-    return cost < other
-      ? `${times(other, cost)} times fewer` : `${times(cost, other)} times more`;
+    if (cost < other) return `${times(other, cost)} times fewer`;
+    return `${times(cost, other)} times more`;
   }
 
   /* Replace a table's body. A row is a list of cells, the first its header; a
@@ -167,12 +167,12 @@
         depthwise.side === pointwise.side
           ? `This is 1/M + 1/k² = 1/${filters} + 1/${kernel ** 2}, exactly.`
             + " The same holds for the parameters."
-          : `This is (${quotient})/M + 1/k², not 1/M + 1/k²: the depthwise half`
-            + ` computes ${map} × ${map} positions, and the pointwise half`
-            + ` keeps ${pointwise.side} × ${pointwise.side} of them. For the`
-            + " parameters 1/M + 1/k² still holds.");
-    return `Standard ${whole(standard.macs)}, separable ${whole(separable.macs)}`
-      + ` multiply-adds, ${saving}.`;
+          : `This is (${quotient})/M + 1/k², not 1/M + 1/k²: the depthwise`
+            + ` half computes ${map} × ${map} positions, and the pointwise`
+            + ` half keeps ${pointwise.side} × ${pointwise.side} of them.`
+            + " For the parameters 1/M + 1/k² still holds.");
+    return `Standard ${whole(standard.macs)}, separable`
+      + ` ${whole(separable.macs)} multiply-adds, ${saving}.`;
   }
 
   /* Show the whole network; return the sentence to announce. */
@@ -198,7 +198,8 @@
     const kinds = ["convolution", "depthwise", "pointwise", "dense",
       "batch norm"].map((kind) => {
       const those = rows.filter((row) => row.kind === kind);
-      return {kind, macs: total(those, "macs"), params: total(those, "params")};
+      return {
+        kind, macs: total(those, "macs"), params: total(those, "params")};
     }).filter((kind) => kind.params);
     const kindMacs = shares(kinds.map((kind) => kind.macs), macs);
     const kindParams = shares(kinds.map((kind) => kind.params), params);
@@ -289,8 +290,9 @@
     }));
   }
 
-  /* Write the state into the address and announce what changed. Waits for a
-     pause: a dragged slider would make a browser refuse and a listener flee. */
+  /* Write the state into the address and announce what changed. It waits for
+     a pause, since browsers allow an address few changes in a short time, and
+     nobody can listen to every step of a slider. */
   function settle(hash = window.location.hash) {
     clearTimeout(timer);
     window.history.replaceState(
@@ -338,7 +340,8 @@
       slider.setAttribute(name, field.getAttribute(name));
     }
     slider.type = "range";
-    slider.setAttribute("aria-label", `${field.labels[0].textContent}, slider`);
+    slider.setAttribute(
+      "aria-label", `${field.labels[0].textContent}, slider`);
     field.before(slider);
     slider.addEventListener("input", () => {
       field.value = slider.value;
