@@ -62,19 +62,20 @@ def address(tmp_path_factory):
 @pytest.fixture
 def opened(browser, address):
     """Return a function that opens the page and gives it back."""
-    contexts = []
+    contexts, errors = [], []
 
     def visit(query="", **settings):
         contexts.append(browser.new_context(**settings))
         page = contexts[-1].new_page()
         page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: pytest.fail(str(error)))
+        page.on("pageerror", errors.append)
         page.goto(address + query)
         return page
 
     yield visit
     for context in contexts:
         context.close()
+    assert not errors, errors
 
 
 @pytest.fixture(scope="module")
