@@ -2,7 +2,6 @@
 
 import time
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from mobilenet.costs import conv_cost, separable_cost
