@@ -290,13 +290,24 @@ def test_measure_records_a_chapter_and_keeps_the_others(
         new_markdown_cell("# 2. Memory"),
         new_code_cell("block = bytearray(b'x' * 300_000_000)")]), path)
     record = tmp_path / "chapters.csv"
-    record.write_text("chapter,minutes,peak MB,cores\n01-a,0.1,99,2\n"
-                      "02-memory,9.9,9999,2\n")
+    head = "chapter,minutes,peak MB,disk MB,cores"
+    record.write_text(f"{head}\n01-a,0.1,99,0.2,2\n02-memory,9,9999,9,2\n")
     monkeypatch.setattr(course, "RECORD", record)
     assert run_command(monkeypatch, "measure", path) == 0
-    head, first, second = record.read_text().splitlines()
-    assert (head, first) == ("chapter,minutes,peak MB,cores", "01-a,0.1,99,2")
-    name, minutes, peak, _ = second.split(",")
-    assert name == "02-memory" and float(minutes) < 5
+    lines = record.read_text().splitlines()
+    assert lines[:2] == [head, "01-a,0.1,99,0.2,2"]
+    name, minutes, peak, disk, _ = lines[2].split(",")
+    assert name == "02-memory" and float(minutes) < 5 and disk == "0.0"
     assert 300 < int(peak) < 1500
+    name, minutes, peak, disk, _ = lines[3].split(",")
+    assert (name, minutes, peak) == ("packages", "", "")
+    assert 500 < float(disk) < 10_000  # TensorFlow alone has hundreds
     assert "ru_maxrss" not in path.read_text()
+
+
+def test_a_package_that_two_require_takes_its_place_once():
+    both = course.packages_bytes(["nbformat", "nbclient>=0.10"])
+    one, other = (course.packages_bytes([name])
+                  for name in ("nbformat", "nbclient"))
+    assert other == both > one > 0
+    assert course.packages_bytes(["absent; sys_platform == 'none'"]) == 0

@@ -15,6 +15,7 @@ import argparse
 import ast
 import copy
 import csv
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ import time
 
 import nbformat
 import notebooks
+from packaging.requirements import Requirement
 
 GRADES = ("count", "modify", "build", "investigate")
 RECORD = notebooks.BOOK / "runs" / "chapters.csv"
@@ -238,6 +240,23 @@ def measured(notebook):
     return minutes, int(notebook.cells[-1].outputs[0].text)
 
 
+def packages_bytes(requirements):
+    """Return what requirements and all they require take on the disk."""
+    todo, sizes = [Requirement(text) for text in requirements], {}
+    while todo:
+        requirement = todo.pop()
+        wanted = requirement.marker is None or requirement.marker.evaluate(
+            {"extra": ""})
+        if not wanted or requirement.name.lower() in sizes:
+            continue
+        package = importlib.metadata.distribution(requirement.name)
+        sizes[requirement.name.lower()] = sum(
+            file.locate().stat().st_size for file in package.files
+            if file.locate().exists())
+        todo += [Requirement(text) for text in package.requires or []]
+    return sum(sizes.values())
+
+
 def print_census(chapters):
     """Print a row a chapter, then what is missing; return how much is."""
     print(f"{'chapter':24} goals questions | count modify build investigate"
@@ -273,17 +292,23 @@ def record(chapters):
     if RECORD.exists():
         with RECORD.open(encoding="utf8", newline="") as file:
             rows = {row["chapter"]: row for row in csv.DictReader(file)}
+    lines = (notebooks.BOOK.parent / "requirements.txt").read_text()
+    packages = packages_bytes(
+        line for line in lines.splitlines() if line and line[0] != "#")
+    new = {"packages": ("", "", packages)}
     for path, notebook in chapters:
-        minutes, peak = measured(notebook)
-        rows[path.stem] = {
-            "chapter": path.stem, "minutes": f"{minutes:.1f}",
-            "peak MB": round(peak / 1e6), "cores": os.cpu_count()}
-        print(*rows[path.stem].values())
-        with RECORD.open("w", encoding="utf8", newline="") as file:
-            writer = csv.DictWriter(
-                file, rows[path.stem], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[name] for name in sorted(rows))
+        new[path.stem] = (*measured(notebook), path.stat().st_size)
+        print(path.stem, *new[path.stem])
+    for name, (minutes, peak, size) in new.items():
+        rows[name] = {
+            "chapter": name, "minutes": minutes and f"{minutes:.1f}",
+            "peak MB": peak and round(peak / 1e6),
+            "disk MB": f"{size / 1e6:.1f}", "cores": os.cpu_count()}
+    with RECORD.open("w", encoding="utf8", newline="") as file:
+        writer = csv.DictWriter(
+            file, rows["packages"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[name] for name in sorted(rows))
 
 
 def main():
