@@ -2,11 +2,13 @@
 
 import copy
 import re
+import types
 
 import course
 import nbformat
 import notebooks
 import pytest
+import repository_links
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -311,3 +313,167 @@ def test_a_package_that_two_require_takes_its_place_once():
                   for name in ("nbformat", "nbclient"))
     assert other == both > one > 0
     assert course.packages_bytes(["absent; sys_platform == 'none'"]) == 0
+
+
+# The glossary and the notation.
+
+ENTRY = re.compile(
+    r"(?m)^(?P<term>[A-Z]\S.*)\n(?P<korean>\S.*)\n(?P<text>(?:  .*\n)+)")
+# Words in bold that are stressed, not defined.
+NOT_TERMS = {"not"}
+
+
+def page(name):
+    """Return the text of one of the book's Markdown pages."""
+    return (notebooks.BOOK / f"{name}.md").read_text(encoding="utf8")
+
+
+def prose(notebook):
+    """Return the Markdown of a notebook without its mathematics and code."""
+    return re.sub(
+        r"(?s)\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`", " ",
+        markdown(notebook))
+
+
+def entries():
+    """Return {term in lower case: (Korean, text)} of the glossary."""
+    return {
+        found["term"].lower(): (found["korean"], found["text"])
+        for found in ENTRY.finditer(page("glossary") + "\n")}
+
+
+def spoken(term):
+    """Return a term as a chapter may write it, without brackets or plural."""
+    return term.partition(" (")[0].removesuffix("s")
+
+
+def test_the_glossary_is_read_whole_and_in_order():
+    terms = list(entries())
+    body = page("glossary").partition("```{glossary}\n")[2]
+    assert len(terms) == body.count("\n\n") + 1 > 60
+    assert terms == sorted(terms)
+
+
+@pytest.mark.parametrize("term", entries())
+def test_a_glossary_entry_has_its_korean_and_a_chapter_that_uses_it(term):
+    korean, text = entries()[term]
+    assert re.search("[가-힣]", korean) or korean == "im2col"
+    sentences = re.sub(r"\s+", " ", text).strip()
+    link = re.search(r"\[Chapter (\d+)\]\((\d\d)-[\w-]+\.ipynb\)\.$",
+                     sentences)
+    assert int(link[1]) == int(link[2])
+    cells = "\n".join(cell.source for cell in chapter(link[2]).cells)
+    assert spoken(term) in cells.lower().replace("_", " ")
+
+
+def test_a_term_that_chapters_share_and_one_defines_is_in_the_glossary():
+    texts = {name: prose(chapter(name)) for name in NAMES}
+    bold = {
+        term.lower() for text in texts.values() for term in re.findall(
+            r"\*\*((?!(?:A|The|Exercise|You|Time)\b)[A-Za-z][\w -]+)\*\*",
+            text)}
+    shared = {
+        term for term in bold if len(term.split()) < 4 and sum(
+            spoken(term) in text.lower() for text in texts.values()) > 1}
+    known = {spoken(term) for term in entries()}
+    assert len(shared) > 15
+    assert {t for t in shared - NOT_TERMS if spoken(t) not in known} == set()
+
+
+def symbols(text):
+    """Return the letters in the formulas of a Markdown text."""
+    found = set()
+    text = re.sub(r"(?s)```.*?```|`[^`]*`", " ", text)
+    for displayed, inline in re.findall(
+            r"(?s)\$\$(.*?)\$\$|\$([^$\n]+?)\$", text):
+        formula = re.sub(
+            r"\\(?:text|operatorname|mathsf|begin|end|tag)\{[^}]*\}", " ",
+            displayed or inline)
+        found |= set(re.findall(
+            r"\\(?:alpha|beta|gamma|epsilon|eta|theta|lambda|mu|rho|sigma)\b"
+            r"|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])", formula))
+    return found
+
+
+def test_a_letter_that_two_chapters_use_is_in_the_notation():
+    used = [symbols(markdown(chapter(name))) for name in NAMES]
+    shared = {letter for letters in used for letter in letters
+              if sum(letter in other for other in used) > 1}
+    assert len(shared) > 30
+    assert shared - symbols(page("notation")) == set()
+
+
+def test_every_letter_of_the_notation_is_used():
+    used = set().union(*(symbols(markdown(chapter(n))) for n in NAMES))
+    # The K is that of the paper's D_K, which no chapter writes.
+    assert symbols(page("notation")) - used <= {"K"}
+
+
+# The plans.
+
+def tables():
+    """Return (heading, stated minutes, rows of minutes) of each plan."""
+    found = []
+    for part in re.split(r"(?m)^### ", page("for-instructors"))[1:]:
+        head, _, body = part.partition("\n")
+        rows = [int(n) for n in re.findall(r"(?m)^\| (\d+) \|", body)]
+        found.append((head, int(re.search(r"\((\d+) minutes\)", head)[1]),
+                      rows))
+    return found
+
+
+def test_the_minutes_of_each_plan_add_up_to_what_it_says():
+    for head, stated, rows in tables():
+        assert len(rows) >= 5 and sum(rows) == stated, head
+    sessions = [stated for head, stated, _ in tables() if "Session" in head]
+    assert f"{sum(sessions)} minutes in class" in page("for-instructors")
+    days = [stated for head, stated, _ in tables() if "Workshop" in head]
+    assert f"{sum(days)} minutes with breaks" in page("for-instructors")
+
+
+def test_homework_takes_as_long_as_its_chapters_say():
+    text = re.sub(r"\s+", " ", page("for-instructors"))
+    asked = re.findall(
+        r"chapter (\d+), exercises ([\d, ]+) \((\d+) minutes\)", text)
+    read = re.findall(r"read chapter (\d+) \((\d+) minutes\)", text)
+    assert len(asked) > 7 and len(read) > 5
+    for number, names, minutes in asked:
+        each = {e.number: e.minutes
+                for e in course.exercises(chapter(f"{int(number):02}"))}
+        assert sum(each[int(n)] for n in names.split(",")) == int(minutes)
+    for number, minutes in read:
+        numbers = course.census(chapter(f"{int(number):02}"))
+        assert numbers["reading"] == int(minutes), number
+
+
+def test_each_chapter_has_its_notes_for_a_teacher():
+    notes = re.split(r"(?m)^## ", page("chapter-notes"))[1:]
+    heads = [part.partition("\n")[0] for part in notes]
+    numbers = [int(re.search(r"Chapter (\d+)", head)[1]) for head in heads]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert {int(name[:2]) for name in NAMES} <= set(numbers)
+    for head, part in zip(heads, notes):
+        for word in ("Show", "Ask", "Wrong answers", "Skip"):
+            assert f"\n**{word}.** " in part, (head, word)
+
+
+@pytest.mark.parametrize("repository, hub, expected", [
+    ("https://github.com/a/b", "https://hub.example.org",
+     {"colab_url", "jupyterhub_url", "notebook_interface"}),
+    ("https://gitlab.com/a/b", "https://hub.example.org",
+     {"jupyterhub_url", "notebook_interface"}),
+    ("https://github.com/a/b", None, {"colab_url", "notebook_interface"}),
+    ("", "https://hub.example.org", set()),
+])
+def test_a_hub_gets_a_button_where_there_is_a_repository(
+        monkeypatch, tmp_path, repository, hub, expected):
+    monkeypatch.setenv("BOOK_REPO_URL", repository)
+    monkeypatch.delenv("BOOK_JUPYTERHUB_URL", raising=False)
+    if hub:
+        monkeypatch.setenv("BOOK_JUPYTERHUB_URL", hub)
+    config = types.SimpleNamespace(html_theme_options={})
+    repository_links.set_links(
+        types.SimpleNamespace(srcdir=str(tmp_path)), config)
+    buttons = config.html_theme_options["launch_buttons"]
+    assert set(buttons) == expected
+    assert buttons.get("jupyterhub_url", hub) == hub
