@@ -286,29 +286,30 @@ def write_students(chapters, folder):
         print(folder / path.name)
 
 
-def record(chapters):
-    """Measure chapters, print a row each, and keep the rows in RECORD."""
+def kept(name, minutes, peak, size):
+    """Put one row, sizes in bytes, into RECORD, and print it."""
     rows = {}
     if RECORD.exists():
         with RECORD.open(encoding="utf8", newline="") as file:
             rows = {row["chapter"]: row for row in csv.DictReader(file)}
-    lines = (notebooks.BOOK.parent / "requirements.txt").read_text()
-    packages = packages_bytes(
-        line for line in lines.splitlines() if line and line[0] != "#")
-    new = {"packages": ("", "", packages)}
-    for path, notebook in chapters:
-        new[path.stem] = (*measured(notebook), path.stat().st_size)
-        print(path.stem, *new[path.stem])
-    for name, (minutes, peak, size) in new.items():
-        rows[name] = {
-            "chapter": name, "minutes": minutes and f"{minutes:.1f}",
-            "peak MB": peak and round(peak / 1e6),
-            "disk MB": f"{size / 1e6:.1f}", "cores": os.cpu_count()}
+    rows[name] = {
+        "chapter": name, "minutes": minutes and f"{minutes:.1f}",
+        "peak MB": peak and round(peak / 1e6),
+        "disk MB": f"{size / 1e6:.1f}", "cores": os.cpu_count()}
+    print(*rows[name].values(), flush=True)
     with RECORD.open("w", encoding="utf8", newline="") as file:
-        writer = csv.DictWriter(
-            file, rows["packages"], lineterminator="\n")
+        writer = csv.DictWriter(file, rows[name], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[name] for name in sorted(rows))
+
+
+def record(chapters):
+    """Measure the packages and chapters; keep each row as soon as it is."""
+    lines = (notebooks.BOOK.parent / "requirements.txt").read_text()
+    kept("packages", "", "", packages_bytes(
+        line for line in lines.splitlines() if line and line[0] != "#"))
+    for path, notebook in chapters:
+        kept(path.stem, *measured(notebook), path.stat().st_size)
 
 
 def main():
