@@ -46,9 +46,14 @@ def set_links(app, config):
     options["launch_buttons"] = {}
     # Colab opens notebooks from GitHub alone.
     if url.startswith("https://github.com/"):
-        options["launch_buttons"] = {
-            "notebook_interface": "jupyterlab",
-            "colab_url": "https://colab.research.google.com"}
+        options["launch_buttons"]["colab_url"] = (
+            "https://colab.research.google.com")
+    # The theme makes a link for nbgitpuller from the hub's address.
+    hub = os.environ.get("BOOK_JUPYTERHUB_URL")
+    if url and hub:
+        options["launch_buttons"]["jupyterhub_url"] = hub
+    if options["launch_buttons"]:
+        options["launch_buttons"]["notebook_interface"] = "jupyterlab"
     for button in BUTTONS:
         options[button] = False
     options["use_repository_button"] = bool(url)

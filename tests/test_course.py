@@ -1,0 +1,486 @@
+"""What a class needs of the book: exercises, plans, glossary, notation."""
+
+import copy
+import re
+import types
+
+import course
+import nbformat
+import notebooks
+import pytest
+import repository_links
+from nbformat.v4 import (
+    new_code_cell,
+    new_markdown_cell,
+    new_notebook,
+    new_output,
+)
+
+CHAPTERS = sorted(notebooks.BOOK.glob("*.ipynb"))
+NAMES = [path.stem for path in CHAPTERS]
+
+
+def chapter(name):
+    """Return a chapter of the book by its name or the number in it."""
+    (path,) = notebooks.BOOK.glob(f"{name}*.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+def markdown(notebook):
+    """Return the Markdown of a notebook, a cell after the other."""
+    return "\n\n".join(
+        cell.source for cell in notebook.cells
+        if cell.cell_type == "markdown")
+
+
+# A chapter that lacks nothing, and what each thing is that it may lack.
+
+HEAD = """# 1. Shapes
+
+**You will be able to**
+
+- measure a circle;
+- draw one;
+- name its parts.
+
+**You need** paper.
+
+**Time** 10 minutes to read, 50 more for the exercises.
+"""
+
+QUESTIONS = """## Check yourself
+
+<details><summary>1. Is it round?</summary>
+
+Yes.
+
+</details>
+
+<details><summary>2. Is it flat?</summary>
+
+Yes.
+
+</details>
+
+<details><summary>3. Has it corners?</summary>
+
+No.
+
+</details>
+
+## Exercises
+
+Each has a check.
+
+"""
+
+
+def exercise_cells(number, grade, minutes, before=""):
+    """Return the cells of one exercise, as the chapters have them."""
+    check = (f"def check_{number}(answer):\n"
+             '    return "not answered yet" if answer is None else "right"')
+    answer = f"answer_{number} = None\nprint(check_{number}(answer_{number}))"
+    solution = f'solution_{number} = 1\nassert check_{number}(1) == "right"'
+    hidden = {"tags": ["hide-input"]}
+    return [
+        new_markdown_cell(f"{before}**Exercise {number} ({grade}, {minutes}"
+                          " minutes).** How large?"),
+        new_code_cell(check, metadata=hidden),
+        new_code_cell(answer, outputs=[new_output(
+            "stream", name="stdout", text="not answered yet\n")]),
+        new_markdown_cell("<details>\n<summary>Solution</summary>\n\nOne.\n\n"
+                          "</details>"),
+        new_code_cell(solution, metadata=hidden)]
+
+
+@pytest.fixture
+def whole():
+    """Return a chapter that owes a class nothing."""
+    cells = [new_markdown_cell(HEAD)]
+    for number, (grade, minutes) in enumerate(
+            zip(course.GRADES, (5, 10, 15, 20)), start=1):
+        cells += exercise_cells(
+            number, grade, minutes, QUESTIONS if number == 1 else "")
+    cells.append(new_markdown_cell("## Key points\n\n- It is round."))
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
+        cell.execution_count = count
+    notebook = new_notebook(cells=cells)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def changed(number, before, after):
+    """Return a function that changes the source of one cell."""
+    def change(notebook):
+        assert before in notebook.cells[number].source
+        notebook.cells[number].source = notebook.cells[
+            number].source.replace(before, after)
+    return change
+
+
+def removed(*numbers):
+    """Return a function that takes cells out of a notebook."""
+    def remove(notebook):
+        for number in sorted(numbers, reverse=True):
+            del notebook.cells[number]
+    return remove
+
+
+def added(number, cell):
+    """Return a function that puts a cell into a notebook."""
+    return lambda notebook: notebook.cells.insert(number, cell)
+
+
+# Cells: 0 head; 1 to 5 exercise 1; 6 to 10 exercise 2; and so on; 21 the end.
+LACKING = {
+    "two objectives": (changed(0, "- draw one;\n", ""), "2 objectives"),
+    "six objectives": (
+        changed(0, "- draw one;\n", "- draw;\n" * 4), "6 objectives"),
+    "two questions": (
+        changed(1, "<details><summary>3.", "3."), "2 questions"),
+    "no minutes to read": (
+        changed(0, "10 minutes to read", "A while"),
+        "does not say how many minutes to read"),
+    "minutes that do not add up": (
+        changed(0, "50 more", "45 more"),
+        "says 45 minutes of exercises, they add up to 50"),
+    "three exercises": (removed(*range(6, 11)), "3 exercises, fewer than 4"),
+    "no modify": (changed(6, "modify", "count"), 'no exercise "modify"'),
+    "another grade": (
+        changed(6, "modify", "ponder"), "exercise 2: no grade"),
+    "an exercise without minutes": (
+        changed(6, "10 minutes", "soon"), "exercise 2: no minutes"),
+    "a number twice": (
+        changed(6, "Exercise 2", "Exercise 3"),
+        "exercise 3 stands where 2 should"),
+    "no check": (removed(7), "exercise 2: no check"),
+    "an answer filled in": (
+        changed(8, "= None", "= 2"), "exercise 2: no answer to fill in"),
+    "silence when untouched": (
+        lambda notebook: notebook.cells[8].update(outputs=[]),
+        'exercise 2: untouched, it does not print "not answered yet"'),
+    "no solution": (removed(9, 10), "exercise 2: no solution"),
+    "no code of the solution": (removed(10), "exercise 2: no solution"),
+    "an open solution": (
+        lambda notebook: notebook.cells[10].metadata.update(tags=[]),
+        "exercise 2: its solution is not tagged hide-input"),
+    "text behind the solution": (
+        changed(9, "</details>", "</details>\n\nMore."),
+        "exercise 2: text stands behind its solution"),
+    "a cell behind the solution": (
+        added(11, new_markdown_cell("More.")),
+        "exercise 2: text stands behind its solution"),
+    "another check": (
+        changed(10, "assert check_2", "assert check_1"),
+        "exercise 2: its solution does not assert"),
+    "the answer overwritten": (
+        changed(10, "solution_2", "answer_2"),
+        "exercise 2: its solution overwrites the reader's answer_2"),
+    "the function asked for overwritten": (
+        lambda notebook: (
+            changed(6, "How large?", "Write `size(x)`.")(notebook),
+            changed(10, "solution_2 = 1", "def size(x):\n    return 1")(
+                notebook)),
+        "exercise 2: its solution overwrites the reader's size"),
+    "one answer for two exercises": (
+        changed(8, "answer_2", "answer_1"),
+        "exercise 2 overwrites the earlier answer answer_1"),
+}
+
+
+def test_the_whole_chapter_lacks_nothing_and_is_counted(whole):
+    assert list(course.shortfalls(whole)) == []
+    assert course.census(whole) == {
+        "objectives": 3, "questions": 3, "count": 1, "modify": 1, "build": 1,
+        "investigate": 1, "exercises": 4, "solutions": 4, "reading": 10,
+        "exercising": 50}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_what_a_chapter_lacks_is_named(what, whole):
+    change, words = LACKING[what]
+    change(whole)
+    found = list(course.shortfalls(whole))
+    assert any(words in line for line in found), found
+
+
+def test_a_solution_that_was_not_run_is_not_counted(whole):
+    whole.cells[10].execution_count = None
+    assert course.census(whole)["solutions"] == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_chapter_owes_a_class_anything(name):
+    notebook = chapter(name)
+    assert list(course.shortfalls(notebook)) == []
+    numbers = course.census(notebook)
+    assert numbers["solutions"] == numbers["exercises"]
+
+
+def test_a_students_copy_has_no_solution_and_all_the_rest(whole):
+    before = copy.deepcopy(whole)
+    students = course.without_solutions(whole)
+    assert whole == before
+    text = nbformat.writes(students)
+    assert "solution_" not in text and "<summary>Solution" not in text
+    assert text.count(course.HELD_BACK) == 4
+    counts = [cell.execution_count for cell in students.cells
+              if cell.cell_type == "code"]
+    assert counts == list(range(1, 9))
+    assert "## Key points" in text and "answer_4 = None" in text
+
+
+@pytest.mark.parametrize("change", [
+    removed(9, 10), changed(9, "</details>", "</details>\n\nMore."),
+    added(11, new_markdown_cell("More.")),
+    changed(13, "print", "print(solution_2)\nprint")])
+def test_a_solution_that_might_leak_or_be_needed_is_refused(change, whole):
+    change(whole)
+    with pytest.raises(ValueError, match="solution"):
+        course.without_solutions(whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chapter_without_its_solutions_breaks_no_rule(name):
+    notebook = chapter(name)
+    students = course.without_solutions(notebook)
+    assert notebooks.problems(students) == []
+    for exercise in course.exercises(notebook):
+        for cell in exercise.solution:
+            assert cell.source not in [c.source for c in students.cells]
+    assert "<summary>Solution" not in markdown(students)
+
+
+def run_command(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])
+    return course.main()
+
+
+def test_students_writes_copies_and_spares_the_chapters(
+        whole, tmp_path, monkeypatch):
+    nbformat.write(whole, tmp_path / "01-shapes.ipynb")
+    original = (tmp_path / "01-shapes.ipynb").read_text()
+    folder = tmp_path / "copies"
+    assert run_command(
+        monkeypatch, "students", folder, tmp_path / "01-shapes.ipynb") == 0
+    assert "Solution" not in (folder / "01-shapes.ipynb").read_text()
+    monkeypatch.setattr(notebooks, "BOOK", tmp_path)
+    assert run_command(
+        monkeypatch, "students", tmp_path, tmp_path / "01-shapes.ipynb") == 1
+    assert (tmp_path / "01-shapes.ipynb").read_text() == original
+
+
+def test_census_prints_the_numbers_and_exits_1_where_something_lacks(
+        whole, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "01-shapes.ipynb"
+    nbformat.write(whole, path)
+    assert run_command(monkeypatch, "census", path) == 0
+    row = capsys.readouterr().out.splitlines()[1]
+    assert [int(number) for number in re.findall(r"\d+", row)] == [
+        1, 3, 3, 1, 1, 1, 1, 4, 10, 50]
+    whole.cells[0].source = HEAD.replace("- draw one;\n", "")
+    nbformat.write(whole, path)
+    assert run_command(monkeypatch, "census", path) == 1
+    assert "01-shapes.ipynb: 2 objectives" in capsys.readouterr().out
+
+
+def test_measure_records_a_chapter_and_keeps_the_others(
+        tmp_path, monkeypatch):
+    path = tmp_path / "02-memory.ipynb"
+    nbformat.write(new_notebook(cells=[
+        new_markdown_cell("# 2. Memory"),
+        new_code_cell("block = bytearray(b'x' * 300_000_000)")]), path)
+    record = tmp_path / "chapters.csv"
+    head = "chapter,minutes,peak MB,disk MB,cores"
+    record.write_text(f"{head}\n01-a,0.1,99,0.2,2\n02-memory,9,9999,9,2\n")
+    monkeypatch.setattr(course, "RECORD", record)
+    assert run_command(monkeypatch, "measure", path) == 0
+    lines = record.read_text().splitlines()
+    assert lines[:2] == [head, "01-a,0.1,99,0.2,2"]
+    name, minutes, peak, disk, _ = lines[2].split(",")
+    assert name == "02-memory" and float(minutes) < 5 and disk == "0.0"
+    assert 300 < int(peak) < 1500
+    name, minutes, peak, disk, _ = lines[3].split(",")
+    assert (name, minutes, peak) == ("packages", "", "")
+    assert 500 < float(disk) < 10_000  # TensorFlow alone has hundreds
+    assert "ru_maxrss" not in path.read_text()
+
+
+def test_a_package_that_two_require_takes_its_place_once():
+    both = course.packages_bytes(["nbformat", "nbclient>=0.10"])
+    one, other = (course.packages_bytes([name])
+                  for name in ("nbformat", "nbclient"))
+    assert other == both > one > 0
+    assert course.packages_bytes(["absent; sys_platform == 'none'"]) == 0
+
+
+# The glossary and the notation.
+
+ENTRY = re.compile(
+    r"(?m)^(?P<term>[A-Z]\S.*)\n(?P<korean>\S.*)\n(?P<text>(?:  .*\n)+)")
+
+
+def page(name):
+    """Return the text of one of the book's Markdown pages."""
+    return (notebooks.BOOK / f"{name}.md").read_text(encoding="utf8")
+
+
+def prose(notebook):
+    """Return the Markdown of a notebook without its mathematics and code."""
+    return re.sub(
+        r"(?s)\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`", " ",
+        markdown(notebook))
+
+
+def entries():
+    """Return {term in lower case: (Korean, text)} of the glossary."""
+    return {
+        found["term"].lower(): (found["korean"], found["text"])
+        for found in ENTRY.finditer(page("glossary") + "\n")}
+
+
+def spoken(term):
+    """Return a term as a chapter may write it, without brackets or plural."""
+    return term.partition(" (")[0].removesuffix("s")
+
+
+def test_the_glossary_is_read_whole_and_in_order():
+    terms = list(entries())
+    body = page("glossary").partition("```{glossary}\n")[2]
+    assert len(terms) == body.count("\n\n") + 1 > 60
+    assert terms == sorted(terms)
+
+
+@pytest.mark.parametrize("term", entries())
+def test_a_glossary_entry_has_its_korean_and_a_chapter_that_uses_it(term):
+    korean, text = entries()[term]
+    assert re.search("[가-힣]", korean) or korean == "im2col"
+    sentences = re.sub(r"\s+", " ", text).strip()
+    link = re.search(r"\[Chapter (\d+)\]\((\d\d)-[\w-]+\.ipynb\)\.$",
+                     sentences)
+    assert int(link[1]) == int(link[2])
+    cells = "\n".join(cell.source for cell in chapter(link[2]).cells)
+    assert spoken(term) in cells.lower().replace("_", " ")
+
+
+def defined_terms(texts):
+    """Return the words in bold behind an article, or in bold twice."""
+    bold, behind = [], set()
+    for text in texts:
+        bold += {term.lower() for term in re.findall(
+            r"\*\*([A-Za-z][a-z -]+)\*\*", text)}
+        behind |= {term.lower() for term in re.findall(
+            r"\b(?:[Aa]n?|[Tt]he)\s+\*\*([a-z][a-z -]+)\*\*", text)}
+    heads = {"you will be able to", "you need", "time"}
+    return behind | {t for t in bold if bold.count(t) > 1} - heads
+
+
+def test_a_term_that_a_chapter_defines_and_another_uses_is_in_the_glossary():
+    texts = [prose(chapter(name)) for name in NAMES]
+    shared = {
+        term for term in defined_terms(texts) if sum(
+            spoken(term) in text.lower() for text in texts) > 1}
+    known = {spoken(term) for term in entries()}
+    assert len(shared) > 10
+    assert {term for term in shared if spoken(term) not in known} == set()
+
+
+def symbols(text):
+    """Return the letters in the formulas of a Markdown text."""
+    found = set()
+    text = re.sub(r"(?s)```.*?```|`[^`]*`", " ", text)
+    for displayed, inline in re.findall(
+            r"(?s)\$\$(.*?)\$\$|\$([^$\n]+?)\$", text):
+        formula = re.sub(
+            r"\\(?:text|operatorname|mathsf|begin|end|tag)\{[^}]*\}", " ",
+            displayed or inline)
+        found |= set(re.findall(
+            r"\\(?:alpha|beta|gamma|epsilon|eta|theta|lambda|mu|rho|sigma)\b"
+            r"|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])", formula))
+    return found
+
+
+def test_a_letter_that_two_chapters_use_is_in_the_notation():
+    used = [symbols(markdown(chapter(name))) for name in NAMES]
+    shared = {letter for letters in used for letter in letters
+              if sum(letter in other for other in used) > 1}
+    assert len(shared) > 30
+    assert shared - symbols(page("notation")) == set()
+
+
+def test_every_letter_of_the_notation_is_used():
+    used = set().union(*(symbols(markdown(chapter(n))) for n in NAMES))
+    # The K is that of the paper's D_K, which no chapter writes.
+    assert symbols(page("notation")) - used <= {"K"}
+
+
+# The plans.
+
+def tables():
+    """Return (heading, stated minutes, rows of minutes) of each plan."""
+    found = []
+    for part in re.split(r"(?m)^### ", page("for-instructors"))[1:]:
+        head, _, body = part.partition("\n")
+        rows = [int(n) for n in re.findall(r"(?m)^\| (\d+) \|", body)]
+        found.append((head, int(re.search(r"\((\d+) minutes\)", head)[1]),
+                      rows))
+    return found
+
+
+def test_the_minutes_of_each_plan_add_up_to_what_it_says():
+    for head, stated, rows in tables():
+        assert len(rows) >= 5 and sum(rows) == stated, head
+    sessions = [stated for head, stated, _ in tables() if "Session" in head]
+    assert f"{sum(sessions)} minutes in class" in page("for-instructors")
+    days = [stated for head, stated, _ in tables() if "Workshop" in head]
+    assert f"{sum(days)} minutes with breaks" in page("for-instructors")
+
+
+def test_homework_takes_as_long_as_its_chapters_say():
+    text = re.sub(r"\s+", " ", page("for-instructors"))
+    asked = re.findall(
+        r"chapter (\d+), exercises ([\d, ]+) \((\d+) minutes\)", text)
+    read = re.findall(r"read chapter (\d+) \((\d+) minutes\)", text)
+    assert len(asked) > 7 and len(read) > 5
+    for number, names, minutes in asked:
+        each = {e.number: e.minutes
+                for e in course.exercises(chapter(f"{int(number):02}"))}
+        assert sum(each[int(n)] for n in names.split(",")) == int(minutes)
+    for number, minutes in read:
+        numbers = course.census(chapter(f"{int(number):02}"))
+        assert numbers["reading"] == int(minutes), number
+
+
+def test_each_chapter_has_its_notes_for_a_teacher():
+    notes = re.split(r"(?m)^## ", page("chapter-notes"))[1:]
+    heads = [part.partition("\n")[0] for part in notes]
+    numbers = [int(re.search(r"Chapter (\d+)", head)[1]) for head in heads]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for name in NAMES:
+        assert f"]({name}.ipynb)" in heads[int(name[:2]) - 1], name
+    for head, part in zip(heads, notes):
+        for word in ("Show", "Ask", "Wrong answers", "Skip"):
+            assert f"\n**{word}.** " in part, (head, word)
+
+
+@pytest.mark.parametrize("repository, hub, expected", [
+    ("https://github.com/a/b", "https://hub.example.org",
+     {"colab_url", "jupyterhub_url", "notebook_interface"}),
+    ("https://gitlab.com/a/b", "https://hub.example.org",
+     {"jupyterhub_url", "notebook_interface"}),
+    ("https://github.com/a/b", None, {"colab_url", "notebook_interface"}),
+    ("", "https://hub.example.org", set()),
+])
+def test_a_hub_gets_a_button_where_there_is_a_repository(
+        monkeypatch, tmp_path, repository, hub, expected):
+    monkeypatch.setenv("BOOK_REPO_URL", repository)
+    monkeypatch.delenv("BOOK_JUPYTERHUB_URL", raising=False)
+    if hub:
+        monkeypatch.setenv("BOOK_JUPYTERHUB_URL", hub)
+    config = types.SimpleNamespace(html_theme_options={})
+    repository_links.set_links(
+        types.SimpleNamespace(srcdir=str(tmp_path)), config)
+    buttons = config.html_theme_options["launch_buttons"]
+    assert set(buttons) == expected
+    assert buttons.get("jupyterhub_url", hub) == hub
