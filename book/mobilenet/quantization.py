@@ -337,8 +337,9 @@ def picture(file, side=32):
             image = image.convert("RGBA")
     # What a broken file raises depends on its format and on what is broken.
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"{file} is not an image that can be read ({error})") from error
+            f"{file} is not an image that can be read ({reason})") from error
     image = Image.alpha_composite(
         Image.new("RGBA", image.size, "white"), image).convert("RGB")
     middle = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
