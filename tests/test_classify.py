@@ -67,7 +67,7 @@ def test_grey_images_of_any_depth_keep_dark_and_light(mode):
     image = Image.fromarray(grey)
     if mode in ("I;16", "I"):
         image = Image.fromarray(grey.astype({
-            "I;16": np.uint16, "I": np.int32}[mode]) * 257)
+            "I;16": np.uint16, "I": np.int32}[mode]) * 256)
     else:
         image = image.convert(mode)
     kind = "TIFF" if mode in ("I", "F") else "PNG"
