@@ -235,6 +235,8 @@ def execute(notebook):
         raise ValueError(
             "this chapter shows real images: set CIFAR10_DIR to their folder")
     os.environ.pop("BOOK_QUICK", None)
+    # The one thing that a chapter may look for: the trained weights.
+    os.environ["BOOK_WEIGHTS"] = str(BOOK / "weights")
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
             notebook, timeout=None, kernel_name="python3",

@@ -8,10 +8,20 @@ import sys
 import time
 
 import keras
+import numpy as np
 
-from mobilenet import cifar10, costs, experiments, network, training
+from mobilenet import (
+    cifar10,
+    costs,
+    experiments,
+    network,
+    quantization,
+    training,
+)
 
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
+WEIGHTS = RUNS.parent / "weights"
+CLASSIFIER = "better-stem-1"  # the run whose int8 network classify asks
 # A run's folder, from RUNS, and its recipe.
 EXPERIMENTS = {
     f"experiments/{arm}-seed-{seed}": experiments.recipe(arm, seed)
@@ -146,6 +156,46 @@ def race():
         **medians), f"or 1 to {medians['note'] / medians['ours']:.1f}")
 
 
+def quantize(name):
+    """Make the int8 network of the recipe called name: weights/NAME.tflite.
+
+    Its weights are those in weights/NAME.npz; the ranges of its maps are
+    taken from 500 of the images that the recipe trains on.
+    """
+    recipe, path = training.RECIPES[name], WEIGHTS / f"{name}.tflite"
+    model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
+    training.load_weights(model, path.with_suffix(".npz"))
+    train_images, _ = cifar10.load_cifar10()
+    (images, _), _ = cifar10.validation_split(
+        *train_images, recipe["validation"])
+    path.write_bytes(quantization.converted(model, "int8", images[:500]))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def classify(files):
+    """Name what image files show, by the int8 network, a line each.
+
+    A file that is no image has its line too; after all, SystemExit.
+    """
+    content = (WEIGHTS / f"{CLASSIFIER}.tflite").read_bytes()
+    refused = False
+    for file in files:
+        try:
+            images = quantization.picture(file)[None]
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            refused = True
+            continue
+        logits = quantization.litert_logits(content, images)[0]
+        shares = np.exp(logits - logits.max())
+        shares /= shares.sum()
+        best = np.argsort(-shares)[:3]
+        print(f"{file}: " + ", ".join(
+            f"{cifar10.CLASSES[i]} {100 * shares[i]:.0f} %" for i in best))
+    if refused:
+        sys.exit(1)
+
+
 def main():
     """Read the command line and run what it asks for."""
     parser = argparse.ArgumentParser(prog="python -m mobilenet")
@@ -164,6 +214,10 @@ def main():
     command(experiment)
     command(summary)
     command(race)
+    one = command(quantize)
+    one.add_argument("name", choices=training.RECIPES, metavar="NAME")
+    one = command(classify)
+    one.add_argument("files", nargs="+", metavar="IMAGE")
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("function")(**arguments)

@@ -1,0 +1,346 @@
+"""Batch norm folded and int8 in NumPy, then LiteRT: Jacob et al. 2017.
+
+Benoit Jacob and others, "Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference", arXiv:1712.05877.
+"""
+
+import contextlib
+import io
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+
+class Folded(NamedTuple):
+    """A convolution that has taken up its batch norm, and its ReLU.
+
+    kernel is (k, k, C, M), depthwise (k, k, C): the last axis is always that
+    of the output channels. bias is (channels,). The output is clipped to
+    low and high: 0 and inf after a ReLU, -inf and inf without.
+    """
+
+    name: str
+    kernel: np.ndarray
+    bias: np.ndarray
+    stride: int
+    low: float
+    high: float
+
+
+def fold(kernel, bias, gamma, beta, mean, variance, epsilon):
+    """Return (kernel, bias) that do what a convolution and batch norm do.
+
+    The last axis of kernel is that of the output channels; all else but
+    epsilon is (channels,).
+    """
+    factor = gamma / np.sqrt(variance + epsilon)
+    return kernel * factor, (bias - mean) * factor + beta
+
+
+def folded_layers(model):
+    """Return the Folded layers of a separable mobilenet_v1, in order."""
+    found = []
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        kernel = np.asarray(layer.kernel)
+        if layer.name.endswith("_depthwise"):
+            kernel = kernel[..., 0]
+        bias = np.zeros(kernel.shape[-1], "float32")
+        if layer.use_bias:
+            bias = np.asarray(layer.bias)
+        if layer.name == "logits":
+            found.append(Folded(
+                layer.name, kernel[None, None], bias, 1, -np.inf, np.inf))
+            continue
+        norm = model.get_layer(f"{layer.name}_bn")
+        kernel, bias = fold(kernel, bias, *map(np.asarray, (
+            norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)),
+            norm.epsilon)
+        ceiling = model.get_layer(f"{layer.name}_relu").max_value
+        found.append(Folded(
+            layer.name, kernel, bias, layer.strides[0], 0,
+            np.inf if ceiling is None else float(ceiling)))
+    return found
+
+
+def convolve(x, kernel, stride=1):
+    """Return the "same" convolution of x (n, height, width, C).
+
+    kernel is (k, k, C, M), or (k, k, C) for a depthwise one. Integers are
+    summed as integers.
+    """
+    k = len(kernel)
+    sides = [-(-side // stride) for side in x.shape[1:3]]
+    around = [max((after - 1) * stride + k - before, 0)
+              for after, before in zip(sides, x.shape[1:3])]
+    x = np.pad(x, [(0, 0), *((a // 2, a - a // 2) for a in around), (0, 0)])
+    height, width = ((side - 1) * stride + 1 for side in sides)
+    total = 0
+    for i in range(k):
+        for j in range(k):
+            part = x[:, i:i + height:stride, j:j + width:stride]
+            weights = kernel[i, j]
+            total += (part * weights if kernel.ndim == 3
+                      else np.tensordot(part, weights, 1))
+    return total
+
+
+def run(layers, images, ranges=None):
+    """Return the logits (n, classes) of Folded layers for float images.
+
+    Where ranges is a dict it gets (smallest, largest) of every map, under
+    the names of the layers, "images" and "average".
+    """
+    ranges = {} if ranges is None else ranges
+
+    def seen(name, x):
+        low, high = ranges.get(name, (np.inf, -np.inf))
+        ranges[name] = min(low, float(x.min())), max(high, float(x.max()))
+        return x
+
+    x = seen("images", images)
+    for layer in layers:
+        if layer.name == "logits":
+            x = seen("average", x.mean(axis=(1, 2), keepdims=True))
+        x = convolve(x, layer.kernel, layer.stride) + layer.bias
+        x = seen(layer.name, np.clip(x, layer.low, layer.high))
+    return x[:, 0, 0]
+
+
+def affine(low, high):
+    """Return (scale, zero point) of int8 numbers that span low to high.
+
+    0 is always among the numbers, so that padding is exact. Raises
+    ValueError where low and high leave nothing to span.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if not 0 < high - low < np.inf:
+        raise ValueError(f"no range from {low} to {high} can be divided")
+    scale = (high - low) / 255
+    exact = -128 - low / scale
+    return scale, int(np.copysign(np.floor(abs(exact) + 0.5), exact))
+
+
+def quantize(values, scale, zero_point=0, low=-128):
+    """Return values as the nearest int8 numbers, clipped to low and 127."""
+    numbers = np.round(values / scale) + zero_point
+    return np.clip(numbers, low, 127).astype(np.int8)
+
+
+def dequantize(numbers, scale, zero_point=0):
+    """Return the float32 values that int8 numbers stand for."""
+    return ((numbers.astype(np.int32) - zero_point) * scale).astype("float32")
+
+
+def kernel_scales(kernel, per_channel=True, bits=8):
+    """Return the symmetric scale of each output channel, (channels,).
+
+    Without per_channel all are that of the widest channel. The integers go
+    from -(2 ** (bits - 1) - 1) to its negative: -127 to 127 for 8 bits. A
+    channel of nothing but zeros gets the scale 1.
+    """
+    axes = tuple(range(kernel.ndim - 1))
+    widest = np.abs(kernel).max(axis=axes)
+    if not per_channel:
+        widest = np.full_like(widest, widest.max())
+    return np.where(widest > 0, widest / (2 ** (bits - 1) - 1), 1.0)
+
+
+def rounded_kernels(layers, per_channel=True, bits=8):
+    """Return Folded layers, kernels rounded to integers times a scale."""
+    result = []
+    for layer in layers:
+        scales = kernel_scales(layer.kernel, per_channel, bits)
+        kernel = np.round(layer.kernel / scales) * scales
+        result.append(layer._replace(kernel=kernel.astype("float32")))
+    return result
+
+
+def fixed_point(real):
+    """Return integers (m, shift): real is nearly m / 2 ** shift.
+
+    real (channels,) is positive, m from 2 ** 30 to 2 ** 31: 31 bits of every
+    multiplier are kept, however small it is, as long as shift is below 63.
+    """
+    fraction, exponent = np.frexp(real)
+    m = np.round(fraction * 2.0**31).astype(np.int64)
+    shift = 31 - exponent.astype(np.int64)
+    spare = np.maximum(shift - 62, 0)
+    return m >> spare, shift - spare
+
+
+def rescale(sums, m, shift):
+    """Return sums * m / 2 ** shift, rounded, with integers alone."""
+    half = np.int64(1) << (shift - 1)
+    return (sums.astype(np.int64) * m + half) >> shift
+
+
+class Integer(NamedTuple):
+    """A Folded layer in int8: all that its arithmetic needs is integers.
+
+    zero_in and zero are the zero points of its input and output, m and
+    shift (channels,) rescale its sums, low and high clip its output.
+    """
+
+    name: str
+    kernel: np.ndarray
+    bias: np.ndarray
+    stride: int
+    zero_in: int
+    zero: int
+    m: np.ndarray
+    shift: np.ndarray
+    low: int
+    high: int
+
+
+def integer_layers(layers, ranges, per_channel=True):
+    """Return the Integer form of Folded layers, for maps in ranges."""
+    result, before = [], "images"
+    for layer in layers:
+        if layer.name == "logits":
+            before = "average"
+        scale_in, zero_in = affine(*ranges[before])
+        scale, zero = affine(*ranges[layer.name])
+        scales = kernel_scales(layer.kernel, per_channel)
+        bias = np.round(layer.bias / (scale_in * scales)).astype(np.int32)
+        low, high = np.clip(
+            np.round(np.array([layer.low, layer.high]) / scale) + zero,
+            -128, 127).astype(int)
+        result.append(Integer(
+            layer.name, quantize(layer.kernel, scales, low=-127), bias,
+            layer.stride, zero_in, zero,
+            *fixed_point(scale_in * scales / scale), low, high))
+        before = layer.name
+    return result
+
+
+def run_integers(layers, ranges, images):
+    """Return int8 logits (n, classes) of uint8 images, by integers alone.
+
+    layers are integer_layers(..., ranges): the average's multiplier is a
+    constant made of ranges too.
+    """
+    x, before = images.astype(np.int32) - 128, "images"
+    for layer in layers:
+        if layer.name == "logits":
+            (scale_in, zero), (scale, _) = (
+                affine(*ranges[name]) for name in (before, "average"))
+            places = x.shape[1] * x.shape[2]
+            x = (x - zero).sum(axis=(1, 2), keepdims=True)
+            x = rescale(x, *fixed_point(np.array(scale_in / places / scale)))
+            x = np.clip(x + layer.zero_in, -128, 127)
+        sums = convolve(
+            x.astype(np.int32) - layer.zero_in,
+            layer.kernel.astype(np.int32), layer.stride)
+        x = rescale(sums + layer.bias, layer.m, layer.shift) + layer.zero
+        x = np.clip(x, layer.low, layer.high)
+        before = layer.name
+    return x[:, 0, 0].astype(np.int8)
+
+
+def scaled(images):
+    """Return uint8 images as float32 from -1 to 1, as in training."""
+    return images.astype("float32") / 127.5 - 1
+
+
+def converted(model, form, images=None, per_channel=True):
+    """Return a Keras model of images from -1 to 1 as a LiteRT file's bytes.
+
+    form is "float32", "float16" (weights), "dynamic" (int8 weights, ranges
+    of maps taken anew for each image) or "int8", which takes uint8 images,
+    gives int8 logits, and whose ranges are those of the given training
+    images, uint8. Raises ValueError for another form, or int8 without images.
+    """
+    if form not in ("float32", "float16", "dynamic", "int8"):
+        raise ValueError(f"no form is called {form!r}")
+    if form == "int8" and (images is None or not len(images)):
+        raise ValueError("int8 needs training images to take ranges from")
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if form != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if form == "int8":
+        converter.representative_dataset = lambda: (
+            [scaled(image[None])] for image in images)
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8
+        # There is no public name for it.
+        converter._experimental_disable_per_channel = not per_channel
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its shapes
+        return converter.convert()
+
+
+def interpreter(content, threads=1, batch=1):
+    """Return an interpreter of a LiteRT file's bytes, ready for batch images.
+
+    It is LiteRT's, or where that is not installed TensorFlow's own copy.
+    Raises ValueError where content is no such file.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter  # noqa: N806
+    made = Interpreter(model_content=content, num_threads=threads)
+    details = made.get_input_details()[0]
+    made.resize_tensor_input(
+        details["index"], [batch, *details["shape"][1:]])
+    made.allocate_tensors()
+    return made
+
+
+def litert_logits(content, images, threads=1, batch=1):
+    """Return the float32 logits (n, classes) of uint8 images.
+
+    n must be a multiple of batch. Raises ValueError for a file that takes
+    bytes but not as (byte - 127) / 127.5.
+    """
+    made = interpreter(content, threads, batch)
+    (given,), (wanted,) = made.get_input_details(), made.get_output_details()
+    if given["dtype"] == np.uint8:
+        if not np.allclose(given["quantization"], (2 / 255, 127), rtol=1e-3):
+            raise ValueError(
+                "this int8 network takes no plain bytes: make it with images"
+                " in which 0 and 255 occur")
+    else:
+        images = scaled(images)
+    logits = []
+    for first in range(0, len(images), batch):
+        made.set_tensor(given["index"], images[first:first + batch])
+        made.invoke()
+        logits.append(made.get_tensor(wanted["index"]))
+    logits = np.concatenate(logits)
+    if logits.dtype == np.int8:
+        logits = dequantize(logits, *wanted["quantization"])
+    return logits
+
+
+def picture(file, side=32):
+    """Return an image file's middle square as (side, side, 3) uint8.
+
+    file is a path or an open file of any format, size and colours that
+    Pillow reads. It is turned as its EXIF data says, and what is transparent
+    becomes white. Raises ValueError in one line where it is no image.
+    """
+    try:
+        with Image.open(file) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):  # 16 bits of grey
+                image = Image.fromarray(
+                    (np.asarray(image) // 256).astype(np.uint8))
+            image = image.convert("RGBA")
+    # What a broken file raises depends on its format and on what is broken.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{file} is not an image that can be read ({reason})") from error
+    image = Image.alpha_composite(
+        Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    middle = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+    return np.asarray(middle)
