@@ -194,25 +194,29 @@ def test_feedback_shows_points_and_leaves_what_a_reader_grades(cycle):
 class TestSource:
     """What must hold in the source before nbgrader sees it."""
 
-    def test_its_points_are_those_of_the_table(self, assignment):
-        tasks, by_hand = dict.fromkeys(POINTS[assignment][0], 0), 0
+    def test_its_points_are_those_of_its_headings_and_of_the_readme(
+            self, assignment):
+        tests, by_hand = {}, {}
         for cell in source_of(assignment).cells:
-            if grader(cell).get("grade") and cell.cell_type == "code":
-                tasks[grader(cell).grade_id[:2]] += grader(cell).points
-            elif grader(cell).get("grade"):
-                by_hand += grader(cell).points
-        assert (tasks, by_hand) == POINTS[assignment]
-        text = "\n".join(
-            cell.source for cell in source_of(assignment).cells
-            if cell.cell_type == "markdown")
-        headings = [int(n) for n in re.findall(
-            r"^## Task .*\((\d+) points, \d+ minutes\)$", text, re.M)]
-        assert len(headings) == len(tasks)
-        assert sum(headings) == sum(tasks.values()) + by_hand == 60
+            if grader(cell).get("grade"):
+                task = grader(cell).grade_id[1]
+                kind = tests if cell.cell_type == "code" else by_hand
+                kind[task] = kind.get(task, 0) + grader(cell).points
+        assert (list(tests.values()), sum(by_hand.values())) == (
+            list(POINTS[assignment][0].values()), POINTS[assignment][1])
+        headings = re.findall(
+            r"^## Task (.)\. (.*) \((\d+) points, (\d+) minutes\)$",
+            "\n".join(c.source for c in source_of(assignment).cells), re.M)
+        assert [task for task, *_ in headings] == list(tests)
         readme = (COURSE / "README.md").read_text(encoding="utf8")
-        row = re.search(rf"^\| `{assignment}` .*$", readme, re.M)[0]
-        assert [int(n) for n in re.findall(r"\b\d+\b(?= \|)", row)][-2:] == [
-            sum(tasks.values()), by_hand]
+        for task, title, points, minutes in headings:
+            read = by_hand.get(task, "")
+            assert int(points) == tests[task] + (read or 0)
+            assert (f"| {task}. {title} | {minutes} | {tests[task]} | {read}"
+                    f"{' ' * bool(read)}|\n") in readme
+        assert re.search(
+            rf"^\| `{assignment}` .* hours \| {sum(tests.values())} \|"
+            rf" {sum(by_hand.values())} \|$", readme, re.M)
 
     def test_each_graded_cell_hides_tests(self, assignment):
         for cell in source_of(assignment).cells:
