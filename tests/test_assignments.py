@@ -83,7 +83,7 @@ def answered(release, name, assignment):
             cell.source = answer.strip("\n")
         elif (name == "wrong" and cell.cell_type == "code"
               and grader(cell).get("locked")):
-            cell.source = "assert True"  # a student helps himself
+            cell.source = "assert True"  # as a student might
     return notebook
 
 
