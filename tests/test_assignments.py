@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import nbformat
 import notebooks
 import pytest
 import submissions
+from mobilenet import costs
 
 COURSE = pathlib.Path(__file__).parent.parent / "course"
 
@@ -254,6 +256,20 @@ class TestSource:
                            "numpy", "os", "tensorflow", "time", "typing",
                            "warnings"}
         assert not re.search(r"^[!%]|open\(|fetch|download", text, re.M)
+
+
+def test_the_network_that_students_count_is_that_of_keras():
+    names = {}
+    for cell in source_of("counting").cells:
+        if grader(cell).get("grade_id") in (
+                "setup", "convolution-code", "costs-code", "t3", "v2-rows"):
+            exec(cell.source, names)
+    for shape in ((224, 224, 3), (160, 128, 3)):
+        table = costs.count(
+            keras.applications.MobileNetV2(shape, weights=None))
+        rows = names["layer_costs"](shape, names["MOBILENET_V2"])
+        assert sum(macs for _, macs, _ in rows) == table.macs.sum()
+        assert sum(stored for *_, stored in rows) == table.params.sum()
 
 
 def test_the_asked_accuracy_is_reached_with_a_wide_margin():
