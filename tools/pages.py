@@ -146,7 +146,8 @@ def tools():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-             "--prefix", str(folder), "lighthouse@12", "mathjax@3"], check=True, stdout=subprocess.DEVNULL)
+             "--prefix", str(folder), "lighthouse@12", "mathjax@3"],
+            check=True, stdout=subprocess.DEVNULL)
     return folder / "node_modules"
 
 

@@ -21,6 +21,8 @@ from PIL import Image
 UNUSED = re.compile(r"DOCUMENTATION_OPTIONS\.(pagename|search_as_you_type)")
 IMAGE = re.compile(r'<img\b([^>]*?)\bsrc="((?:\.\./)*_images/[^"]+)"')
 CLASSES = re.compile(r'\bclass="([^"]*)"')
+STIX = pathlib.Path(
+    ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 # The upright letters of a formula that a browser draws in italics.
 ITALICS = [*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E]
 
@@ -176,9 +178,7 @@ def finish(app, error):
         part for page in pages
         for part in re.findall(r"<math\b.*?</math>", page, re.DOTALL))
     letters = html.unescape(re.sub(r"<[^>]+>", "", formulas)) + "√"
-    cut(pathlib.Path(ziamath.__file__).parent
-        / "fonts" / "STIXTwoMath-Regular.ttf",
-        static / "mathematics.woff2", [*map(ord, letters), *ITALICS])
+    cut(STIX, static / "mathematics.woff2", [*map(ord, letters), *ITALICS])
 
     sheets = []
     for sheet in ["basic.css", "styles/pydata-sphinx-theme.css",
