@@ -81,7 +81,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "max-age=600")
         self.end_headers()
-        self.wfile.write(body)
+        # A browser that leaves a page wants no more of it.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
 
     def log_message(self, *_):
         """Say nothing."""
@@ -129,8 +131,8 @@ def pdf(path):
             images.forEach(image => image.loading = "eager");
             await Promise.all(images.map(image => image.decode()));
         }""")
-        page.pdf(path=path, format="A4", print_background=True, tagged=True,
-                 outline=True, display_header_footer=True,
+        page.pdf(path=path, format="A4", scale=0.85, print_background=True,
+                 tagged=True, outline=True, display_header_footer=True,
                  header_template="<span></span>",
                  footer_template='<div style="font-size:8px;width:100%;'
                  'text-align:center"><span class="pageNumber"></span></div>',

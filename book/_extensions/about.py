@@ -27,6 +27,7 @@ FRONT = """<!DOCTYPE html>
 <p><a href="{first}">Go to the book</a></p></main></body>
 </html>
 """
+BLUE, VERMILLION = "#0072B2", "#D55E00"
 MISSING = "There is no page at this address."
 
 
@@ -63,18 +64,18 @@ def draw_card(book, title, path):
     fonts = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")
     large = ImageFont.truetype(fonts / "DejaVuSans-Bold.ttf", 60)
     small = ImageFont.truetype(fonts / "DejaVuSans.ttf", 34)
-    card = Image.new("P", (1200, 630), 0)
-    card.putpalette([255, 255, 255, 0, 90, 143, 213, 94, 0, 40, 40, 40])
+    card = Image.new("RGB", (1200, 630), "white")
     draw = ImageDraw.Draw(card)
     # The favicon: three channels filtered apart, one layer across them.
     for left in (80, 180, 280):
-        draw.rectangle((left, 70, left + 80, 210), 1)
-    draw.rectangle((80, 124, 360, 156), 2)
+        draw.rectangle((left, 70, left + 80, 210), BLUE)
+    draw.rectangle((80, 124, 360, 156), VERMILLION)
     draw.multiline_text(
-        (80, 275), textwrap.fill(title, 28), 3, large, spacing=16)
-    draw.text((80, 560), book, 1, small)
+        (80, 275), textwrap.fill(title, 28), "#282828", large,
+        spacing=16)
+    draw.text((80, 560), book, BLUE, small)
     path.parent.mkdir(parents=True, exist_ok=True)
-    card.save(path, optimize=True)
+    card.quantize(32).save(path, optimize=True)
 
 
 def describe(app, pagename, _template, context, doctree):

@@ -8,12 +8,15 @@ import re
 
 # The label hides the words that a reader sees, and says less.
 LABEL = re.compile(r'<summary aria-label="Toggle hidden content">')
+# The corner above the index of a pandas table is no heading.
+CORNER = re.compile(r"<th></th>")
 
 
 def mend(_app, _pagename, _template, context, _doctree):
     """Change the body of a page, just before it is written."""
     if "body" in context:
-        context["body"] = LABEL.sub("<summary>", context["body"])
+        context["body"] = CORNER.sub(
+            "<td></td>", LABEL.sub("<summary>", context["body"]))
 
 
 def setup(app):

@@ -39,9 +39,11 @@ def lighten(app, pagename, _template, context, _doctree):
         if not UNUSED.match(script.attributes.get("body", ""))]
     # The search page runs its scripts in order, as it is read.
     if pagename != "search":
-        for script in context["script_files"]:
-            if script.filename:
-                script.attributes["defer"] = "defer"
+        context["script_files"] = [
+            type(script)(script.filename, priority=script.priority,
+                         **{**script.attributes, "defer": "defer"})
+            if script.filename else script
+            for script in context["script_files"]]
     seen = []
 
     def sized(match):
