@@ -51,8 +51,9 @@ def pages(site):
 
 
 def test_every_chapter_launches_its_own_file_from_the_fork(published):
+    site = pages(published)
     for chapter in CHAPTERS:
-        page = pages(published)[f"book/{chapter}.html"]
+        page = site[f"book/{chapter}.html"]
         links = [urllib.parse.urlparse(link)
                  for link in page.values("href", "a")]
         colab = [
@@ -73,10 +74,11 @@ def test_every_chapter_launches_its_own_file_from_the_fork(published):
 @pytest.mark.parametrize("site", ["private", "published"])
 def test_every_chapter_can_be_downloaded_and_is_the_notebook(site, request):
     folder = request.getfixturevalue(site)
+    read = pages(folder)
     for chapter in CHAPTERS:
         found = [
-            link for link in pages(folder)[f"book/{chapter}.html"].values(
-                "href", "a") if link.endswith(".ipynb")
+            link for link in read[f"book/{chapter}.html"].values("href", "a")
+            if link.endswith(".ipynb")
             and not urllib.parse.urlparse(link).netloc]
         assert found, chapter
         for link in found:
@@ -164,7 +166,7 @@ def test_a_shared_link_shows_a_card(published):
 
 def test_the_site_map_lists_every_page_of_the_book(published):
     root = xml.etree.ElementTree.parse(published / "sitemap.xml").getroot()
-    listed = [element.text for element in root.iter("{*}loc")]
+    listed = [element.text for element in root.findall(".//{*}loc")]
     assert sorted(listed) == sorted(
         HOME + name for name in pages(published) if name.startswith("book/"))
 

@@ -8,8 +8,8 @@ import re
 
 # The label hides the words that a reader sees, and says less.
 LABEL = re.compile(r'<summary aria-label="Toggle hidden content">')
-# The corner above the index of a pandas table is no heading.
-CORNER = re.compile(r"<th></th>")
+# The empty corner of a table is no heading.
+CORNER = re.compile(r'<th(?: class="head")?>(?:<p></p>)?</th>')
 
 
 def mend(_app, _pagename, _template, context, _doctree):
