@@ -8,6 +8,7 @@ scripts wait until the page is read. Nothing looks different for it.
 """
 
 import html
+import logging
 import pathlib
 import re
 
@@ -198,6 +199,7 @@ def finish(app, error):
 
 def setup(app):
     """Register with Sphinx, after the theme has filled in a page."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     app.stylesheets = []
     app.connect("html-page-context", lighten, priority=900)
     # The theme writes the colours of code last.
