@@ -21,6 +21,9 @@ from PIL import Image
 # switcher read; the book has neither.
 UNUSED = re.compile(r"DOCUMENTATION_OPTIONS\.(pagename|search_as_you_type)")
 IMAGE = re.compile(r'<img\b([^>]*?)\bsrc="((?:\.\./)*_images/[^"]+)"')
+# Names, punctuation and spaces have the colour of plain code: half of all
+# elements of a chapter for nothing.
+PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
 CLASSES = re.compile(r'\bclass="([^"]*)"')
 STIX = pathlib.Path(
     ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
@@ -56,7 +59,8 @@ def lighten(app, pagename, _template, context, _doctree):
         return (f'<img width="{width}" height="{height}"{lazy}{match[1]}'
                 f'src="{folder}/{path.name}"')
 
-    context["body"] = IMAGE.sub(sized, context.get("body", ""))
+    context["body"] = PLAIN.sub(
+        r"\1", IMAGE.sub(sized, context.get("body", "")))
 
 
 def figure(app, name):
