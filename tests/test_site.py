@@ -1,17 +1,24 @@
-"""The built site: complete, self-contained, its launch links right."""
+"""The built site as files: complete, self-contained, its links right."""
 
 import html.parser
-import os
+import json
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.parse
+import xml.etree.ElementTree
 
 import pytest
 import repository_links
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).parent.parent
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+# As tests/conftest.py publishes it.
+FORK = "https://github.com/someone/a-fork"
+HUB = "https://hub.example.org"
+HOME = "https://someone.github.io/a-fork/"
 
 
 class Page(html.parser.HTMLParser):
@@ -19,7 +26,7 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.tags = []
+        self.path, self.tags = path, []
         self.feed(path.read_text(encoding="utf8"))
 
     def handle_starttag(self, tag, attributes):
@@ -30,44 +37,53 @@ class Page(html.parser.HTMLParser):
             found[attribute] for tag, found in self.tags
             if attribute in found and (not tags or tag in tags)]
 
-
-def built(folder, repository):
-    """Build the site strictly with that repository; return its pages."""
-    run = subprocess.run(
-        [sys.executable, "-c",
-         "from jupyter_book.cli.main import main; main()", "build", str(ROOT),
-         "-W", "-n", "--keep-going", "--path-output", str(folder)],
-        env={**os.environ, "BOOK_REPO_URL": repository},
-        capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    return folder / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    return built(tmp_path_factory.mktemp("published"),
-                 "https://github.com/someone/a-fork")
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory):
-    return built(tmp_path_factory.mktemp("private"), "")
+    def meta(self, name):
+        return [
+            found["content"] for tag, found in self.tags if tag == "meta"
+            and name in (found.get("name"), found.get("property"))]
 
 
 def pages(site):
-    return {path.stem: Page(path) for path in site.glob("book/*.html")}
+    """Return every page of a site, {path below its top: Page}."""
+    return {
+        path.relative_to(site).as_posix(): Page(path)
+        for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
 def test_every_chapter_launches_its_own_file_from_the_fork(published):
+    site = pages(published)
     for chapter in CHAPTERS:
-        links = [
-            link for link in pages(published)[chapter].values("href", "a")
-            if "colab.research.google.com/github" in link]
-        assert links, chapter
-        for link in links:
-            path = urllib.parse.urlparse(link).path
-            assert path.startswith("/github/someone/a-fork/blob/"), link
-            assert (ROOT / path.split("/", 6)[6]).is_file(), link
+        page = site[f"book/{chapter}.html"]
+        links = [urllib.parse.urlparse(link)
+                 for link in page.values("href", "a")]
+        colab = [
+            link.path for link in links
+            if link.netloc == "colab.research.google.com"
+            and link.path.startswith("/github/")]
+        hub = [urllib.parse.parse_qs(link.query) for link in links
+               if link.netloc == urllib.parse.urlparse(HUB).netloc]
+        assert len(colab) == len(hub) == 1, chapter
+        assert colab[0].startswith("/github/someone/a-fork/blob/")
+        assert hub[0]["repo"] == [FORK]
+        for file in (colab[0].split("/", 6)[6],
+                     hub[0]["urlpath"][0].split("a-fork/", 1)[1]):
+            assert file == f"book/{chapter}.ipynb"
+            assert (ROOT / file).is_file()
+
+
+@pytest.mark.parametrize("site", ["private", "published"])
+def test_every_chapter_can_be_downloaded_and_is_the_notebook(site, request):
+    folder = request.getfixturevalue(site)
+    read = pages(folder)
+    for chapter in CHAPTERS:
+        found = [
+            link for link in read[f"book/{chapter}.html"].values("href", "a")
+            if link.endswith(".ipynb")
+            and not urllib.parse.urlparse(link).netloc]
+        assert found, chapter
+        for link in found:
+            assert json.loads((folder / "book" / link).read_text()) == (
+                json.loads((ROOT / "book" / f"{chapter}.ipynb").read_text()))
 
 
 def test_without_a_repository_no_page_links_to_one(private):
@@ -76,23 +92,111 @@ def test_without_a_repository_no_page_links_to_one(private):
             assert "colab.research.google.com/github" not in link, name
             assert "executablebooks" not in link, name
             assert "/blob/None" not in link and "/None" not in link, name
+        assert not page.meta("og:url"), name
+    assert not (private / "sitemap.xml").exists()
 
 
 def test_no_page_asks_another_host_for_anything(private):
     for name, page in pages(private).items():
-        asked = page.values("src", "script", "img", "iframe") + [
+        asked = page.values("src") + page.values("srcset") + [
             found["href"] for tag, found in page.tags
             if tag == "link" and found.get("rel") != "canonical"]
-        assert asked, name
+        assert asked or name == "index.html", name
         for address in asked:
             assert not urllib.parse.urlparse(address).netloc, address
+    style = (private / "_static/styles/site.css").read_text(encoding="utf8")
+    for address in re.findall(r"url\((.*?)\)", style):
+        assert not re.match(r"""["']?(https?:)?//""", address), address
 
 
-def test_every_picture_says_what_it_shows(private):
+def test_every_link_inside_the_book_leads_somewhere(private):
+    site = pages(private)
+    for name, page in site.items():
+        for link in page.values("href", "a") + page.values("href", "link"):
+            parts = urllib.parse.urlparse(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = page.path
+            if parts.path:
+                target = (page.path.parent
+                          / urllib.parse.unquote(parts.path)).resolve()
+            assert target.is_file(), (name, link)
+            if parts.fragment and target.suffix == ".html":
+                there = site[target.relative_to(private).as_posix()]
+                assert urllib.parse.unquote(parts.fragment) in (
+                    there.values("id")), (name, link)
+
+
+def test_every_picture_says_what_it_shows_and_keeps_its_place(private):
+    lazy = 0
     for name, page in pages(private).items():
         for tag, found in page.tags:
-            if tag == "img":
-                assert len(found.get("alt", "")) > 4, (name, found)
+            if tag != "img":
+                continue
+            # MyST-NB writes the file's name where a cell says nothing.
+            assert re.fullmatch(r"(?!.*_images/).{5,}", found.get("alt", "")
+                                ), (name, found)
+            if "_images/" in found["src"]:
+                with Image.open(page.path.parent / found["src"]) as image:
+                    assert image.size == (
+                        int(found["width"]), int(found["height"])), name
+                lazy += found.get("loading") == "lazy"
+    assert lazy
+
+
+def test_every_page_describes_itself(published):
+    seen = {}
+    for name, page in pages(published).items():
+        (text,) = page.meta("description")
+        assert 20 < len(text) <= 300, (name, text)
+        if name.startswith("book/"):
+            assert text not in seen, (name, seen[text])
+            seen[text] = name
+
+
+def test_a_shared_link_shows_a_card(published):
+    for name, page in pages(published).items():
+        if name.startswith("book/"):
+            assert page.meta("og:url") == [HOME + name]
+            (card,) = page.meta("og:image")
+            assert card.startswith(HOME)
+            with Image.open(published / card.removeprefix(HOME)) as image:
+                assert image.size == (1200, 630)
+        for field in page.meta("og:title"):
+            assert "<" not in field and len(field) > 5
+
+
+def test_the_site_map_lists_every_page_of_the_book(published):
+    root = xml.etree.ElementTree.parse(published / "sitemap.xml").getroot()
+    listed = [element.text for element in root.findall(".//{*}loc")]
+    assert sorted(listed) == sorted(
+        HOME + name for name in pages(published) if name.startswith("book/"))
+
+
+def test_the_missing_page_leads_home_from_any_address(published):
+    page = pages(published)["404.html"]
+    assert page.values("href", "base") == [HOME]
+    for link in page.values("href", "a", "link") + page.values("src"):
+        path = urllib.parse.urlparse(urllib.parse.urljoin(HOME, link))
+        if path.netloc == "someone.github.io":
+            file = path.path.removeprefix("/a-fork/")
+            assert (published / file).is_file(), link
+
+
+@pytest.mark.parametrize("formula", [
+    r"\frac{1}{2", r"\unknown x", r"a_b_c", r"\begin{aligned} a"])
+def test_a_formula_that_does_not_parse_fails_the_build(tmp_path, formula):
+    (tmp_path / "conf.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'book/_extensions')!r})\n"
+        "extensions = ['myst_parser', 'mathematics']\n"
+        "html_math_renderer = 'mathml'\n"
+        "myst_enable_extensions = ['dollarmath']\n")
+    (tmp_path / "index.md").write_text(f"# A title\n\n$${formula}$$\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "-b", "html", str(tmp_path),
+         str(tmp_path / "out")], capture_output=True, text=True)
+    assert run.returncode
+    assert "formula" in run.stderr and "index.md" in run.stderr
 
 
 @pytest.mark.parametrize("remote, url", [
@@ -107,6 +211,16 @@ def test_a_remote_becomes_an_address_without_secrets(
         monkeypatch, remote, url):
     monkeypatch.setenv("BOOK_REPO_URL", remote)
     assert repository_links.repository_url(str(ROOT)) == url
+
+
+@pytest.mark.parametrize("repository, url", [
+    ("https://github.com/Some-One/book", "https://some-one.github.io/book/"),
+    ("https://github.com/a/a.github.io", "https://a.github.io/"),
+    ("https://gitlab.com/a/b", ""),
+    ("", ""),
+])
+def test_a_repository_is_published_on_its_own_pages(repository, url):
+    assert repository_links.pages_url(repository) == url
 
 
 def test_the_git_remote_is_used_where_no_address_is_set(monkeypatch, tmp_path):

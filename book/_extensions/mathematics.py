@@ -1,23 +1,61 @@
-r"""Hand displayed mathematics to MathJax as it is written.
+r"""Mathematics as MathML, made while the site is built.
 
-Sphinx puts a formula of several lines into a "split", in which \tag is an
-error, and cuts one at blank lines; Colab does neither.
+A browser draws MathML itself: no script, nothing to wait for, and a screen
+reader reads it. The number of a formula is taken out of it, because MathML
+has no \tag, and set beside it by book.css. The letters come from STIX Two
+Math, cut by fonts.py to what the book's formulas need.
 """
 
+import html
+import re
+
+import math_core
 from docutils import nodes
+from sphinx.util import logging
+
+TAG = re.compile(r"\\tag\{([^{}]+)\}")
+CONVERTER = math_core.LatexToMathML(fancy_error=False)
+logger = logging.getLogger(__name__)
 
 
-def keep_as_written(app, doctree, _page):
-    r"""Wrap each formula in \[ and \], and ask Sphinx to add nothing."""
-    if app.builder.format != "html":
-        return
-    for formula in doctree.findall(nodes.math_block):
-        if not formula.get("nowrap"):
-            formula.children = [nodes.Text(rf"\[{formula.astext()}\]")]
-            formula["nowrap"] = True
+def mathml(node, displaystyle):
+    """Return a formula's MathML and its number, or "".
+
+    A formula that does not parse is a warning at its place in the book, and
+    a build that counts warnings as errors fails on it.
+    """
+    source = node.astext()
+    number = TAG.search(source) if displaystyle else None
+    try:
+        formula = CONVERTER.convert_with_local_state(
+            TAG.sub("", source).strip() if number else source,
+            displaystyle=displaystyle)
+    except math_core.LatexError as error:
+        logger.warning("formula %r: %s", source, error, location=node)
+        formula = f"<code>{html.escape(source)}</code>"
+    return formula, number[1] if number else ""
+
+
+def visit_math(writer, node):
+    """Write a formula in a line of text."""
+    formula, _ = mathml(node, displaystyle=False)
+    writer.body.append(formula)
+    raise nodes.SkipNode
+
+
+def visit_math_block(writer, node):
+    """Write a displayed formula, its number beside it."""
+    formula, number = mathml(node, displaystyle=True)
+    name = f' id="equation-{number}"' if number else ""
+    writer.body.append(
+        f'<div class="formula"{name}>{formula}'
+        + (f'<span class="number">({number})</span>' if number else "")
+        + "</div>\n")
+    raise nodes.SkipNode
 
 
 def setup(app):
-    """Register with Sphinx, once references are resolved."""
-    app.connect("doctree-resolved", keep_as_written)
+    """Register with Sphinx as the renderer that _config.yml names."""
+    app.add_html_math_renderer(
+        "mathml", (visit_math, None), (visit_math_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

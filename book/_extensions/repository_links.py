@@ -34,6 +34,16 @@ def repository_url(folder):
     return f"https://{found[1]}/{found[2]}" if found else ""
 
 
+def pages_url(repository):
+    """Return where GitHub Pages publishes a GitHub repository, or ""."""
+    found = re.match(r"https://github\.com/([^/]+)/([^/]+)$", repository)
+    if not found:
+        return ""
+    home = f"{found[1].lower()}.github.io"
+    return f"https://{home}/" + (
+        "" if found[2].lower() == home else f"{found[2]}/")
+
+
 def set_links(app, config):
     """Fill in the theme's options, or empty them where there is no URL."""
     url = repository_url(app.srcdir)
@@ -44,6 +54,7 @@ def set_links(app, config):
     # The theme joins this to the path of the page below the top level.
     options["path_to_docs"] = ""
     options["launch_buttons"] = {}
+    config.html_baseurl = os.environ.get("BOOK_SITE_URL") or pages_url(url)
     # Colab opens notebooks from GitHub alone.
     if url.startswith("https://github.com/"):
         options["launch_buttons"]["colab_url"] = (

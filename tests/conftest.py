@@ -1,0 +1,29 @@
+"""The site, built once for all tests that look at it, in two ways."""
+
+import shutil
+
+import pages
+import pytest
+
+FORK = "https://github.com/someone/a-fork"
+HUB = "https://hub.example.org"
+
+
+@pytest.fixture(scope="session")
+def private(tmp_path_factory):
+    """The site as built where there is no repository; its folder."""
+    folder = tmp_path_factory.mktemp("private")
+    pages.build(folder)
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def published(private, tmp_path_factory):
+    """The site as a fork on GitHub publishes it, with a hub; its folder."""
+    folder = tmp_path_factory.mktemp("published")
+    # What was read stays read; every page is written again.
+    shutil.copytree(private.parent, folder / "_build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOOK_JUPYTERHUB_URL", HUB)
+        pages.build(folder, repository=FORK)
+    return folder / "_build" / "html"

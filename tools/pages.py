@@ -1,0 +1,270 @@
+"""Serve, measure and print the built book.
+
+    python tools/pages.py pdf [FILE]        the whole book as one PDF
+    python tools/pages.py measure [PAGE...] weight and scores, ours and stock
+
+Both need Chromium on the PATH (Debian: apt-get install chromium) or its
+place in CHROMIUM; measure needs npm too, which installs Lighthouse.
+"""
+
+import contextlib
+import functools
+import gzip
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parent.parent
+PLACE = ROOT / "_build" / "pages"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic",
+    "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run")
+
+
+def chromium():
+    """Return the path of a Chromium; ValueError says how to get one."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser",
+                 "google-chrome"):
+        if name and shutil.which(name):
+            return shutil.which(name)
+    raise ValueError(
+        "no Chromium: apt-get install chromium, or name one in CHROMIUM")
+
+
+def build(folder, *options, repository="", check=True):
+    """Build the book into a folder as a fork at that address would.
+
+    Returns the finished process; with check, one that failed is an error.
+    """
+    run = subprocess.run(
+        [sys.executable, "-c",
+         "from jupyter_book.cli.main import main; main()", "build", str(ROOT),
+         "-W", "-n", "--keep-going", "--path-output", str(folder), *options],
+        env={**os.environ, "BOOK_REPO_URL": repository},
+        capture_output=True, text=True)
+    if check and run.returncode:
+        raise ValueError(run.stdout[-3000:] + run.stderr[-3000:])
+    return run
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serve a folder as a good host does: text compressed, kept alive."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):  # noqa: N802
+        """Send a file, or the site's own page for what is not there."""
+        path = pathlib.Path(self.translate_path(self.path))
+        if path.is_dir():
+            path /= "index.html"
+        status = 200
+        if not path.is_file():
+            status, path = 404, pathlib.Path(self.directory, "404.html")
+        if not path.is_file():
+            self.send_error(404)
+            return
+        kind = self.guess_type(path)
+        body = path.read_bytes()
+        self.send_response(status)
+        if kind.startswith("text/") or kind.endswith(("script", "svg+xml")):
+            body = gzip.compress(body, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=600")
+        self.end_headers()
+        # A browser that leaves a page wants no more of it.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve a folder on this machine alone; yields its address."""
+    with http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0),
+            functools.partial(Handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def browser():
+    """Start Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=chromium(), args=list(FLAGS))
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+def pdf(path):
+    """Build the book as one page and print it; returns the path."""
+    chromium()
+    build(PLACE, "--builder", "singlehtml")
+    folder = PLACE / "_build" / "singlehtml"
+    # The one page lies beside the cover, its links lead from the top.
+    shutil.copy(folder / "book" / "index.html", folder / "whole.html")
+    with served(folder) as home, browser() as running:
+        page = running.new_page()
+        page.goto(home + "whole.html", wait_until="load")
+        page.evaluate("""async () => {
+            const images = [...document.images];
+            images.forEach(image => image.loading = "eager");
+            await Promise.all(images.map(image => image.decode()));
+        }""")
+        page.pdf(path=path, format="A4", scale=0.85, print_background=True,
+                 tagged=True, outline=True, display_header_footer=True,
+                 header_template="<span></span>",
+                 footer_template='<div style="font-size:8px;width:100%;'
+                 'text-align:center"><span class="pageNumber"></span></div>',
+                 margin={"top": "18mm", "bottom": "18mm",
+                         "left": "16mm", "right": "16mm"})
+    return path
+
+
+def tools():
+    """Install Lighthouse and MathJax from npm, once; return their folder."""
+    folder = PLACE / "npm"
+    if not (folder / "node_modules" / "lighthouse").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
+             "--prefix", str(folder), "lighthouse@12", "mathjax@3"],
+            check=True, stdout=subprocess.DEVNULL)
+    return folder / "node_modules"
+
+
+def stock(modules):
+    """Build the same pages with the theme as it comes; return the site.
+
+    Its MathJax, which it asks another host for, lies beside it instead.
+    """
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
+    settings["sphinx"] = {"config": {
+        "mathjax_path": "mathjax/tex-mml-chtml.js",
+        "suppress_warnings": ["mystnb.unknown_mime_type"]}}
+    settings["launch_buttons"] = {}
+    place = PLACE / "stock"
+    place.mkdir(parents=True, exist_ok=True)
+    config = place / "config.yml"
+    config.write_text(yaml.safe_dump(settings))
+    build(place, "--config", str(config), check=False)
+    site = place / "_build" / "html"
+    shutil.copytree(modules / "mathjax" / "es5", site / "_static" / "mathjax",
+                    dirs_exist_ok=True)
+    return site
+
+
+def loaded(running, address):
+    """Load a page on a phone; return bytes, bytes less figures, requests."""
+    page = running.new_page(viewport={"width": 360, "height": 800})
+    sizes, figures = {}, set()
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+    client.on("Network.responseReceived", lambda event: (
+        "/_images/" in event["response"]["url"]
+        and figures.add(event["requestId"])))
+    client.on("Network.loadingFinished", lambda event: sizes.update(
+        {event["requestId"]: event["encodedDataLength"]}))
+    page.goto(address, wait_until="networkidle")
+    page.close()
+    return (sum(sizes.values()),
+            sum(size for name, size in sizes.items() if name not in figures),
+            len(sizes))
+
+
+def axe():
+    """Return the script of axe-core, which a package carries."""
+    import axe_playwright_python
+    return pathlib.Path(axe_playwright_python.__file__).with_name(
+        "axe.min.js").read_text(encoding="utf8")
+
+
+def violations(running, address):
+    """Return what axe-core finds, {rule: nodes}, in both widths and modes."""
+    found = {}
+    for width in (1280, 360):
+        for scheme in ("light", "dark"):
+            page = running.new_page(
+                viewport={"width": width, "height": 800}, color_scheme=scheme)
+            page.goto(address, wait_until="load")
+            page.add_script_tag(content=axe())
+            for one in page.evaluate("axe.run()")["violations"]:
+                nodes = found.setdefault(f"{one['id']} ({one['impact']})", {})
+                for node in one["nodes"]:
+                    nodes[str(node["target"])] = f"{width} {scheme}"
+            page.close()
+    return found
+
+
+def lighthouse(address, modules):
+    """Return Lighthouse's four scores on its phone: speed to findability."""
+    run = subprocess.run(
+        ["node", str(modules / "lighthouse" / "cli" / "index.js"), address,
+         "--quiet", "--output=json", "--output-path=stdout",
+         f"--chrome-flags=--headless=new {' '.join(FLAGS)}"],
+        env={**os.environ, "CHROME_PATH": chromium()}, check=True,
+        capture_output=True, text=True)
+    scores = json.loads(run.stdout)["categories"]
+    return [scores[name]["score"] for name in (
+        "performance", "accessibility", "best-practices", "seo")]
+
+
+def measure(names):
+    """Print a row for each page of our site and of the stock theme's."""
+    modules = tools()
+    build(PLACE / "ours")
+    sites = {"ours": PLACE / "ours" / "_build" / "html",
+             "stock": stock(modules)}
+    print("KB and requests on a phone before scrolling, served with gzip;\n"
+          "Lighthouse: performance, accessibility, best practices, SEO")
+    print("site   page                          KB  less figures  requests"
+          "  perf  acc  best  seo  axe")
+    for site, folder in sites.items():
+        with served(folder) as home, browser() as running:
+            for path in sorted(folder.rglob("*.html")):
+                name = path.relative_to(folder).as_posix()
+                # The front door only leads on to the cover.
+                if ("_static" in name or name == "index.html"
+                        or names and path.stem not in names):
+                    continue
+                total, lean, requests = loaded(running, home + name)
+                scores = lighthouse(home + name, modules)
+                rules = violations(running, home + name)
+                print(f"{site:6} {name[:28]:28} {total / 1000:5.0f}"
+                      f" {lean / 1000:10.0f} {requests:10}      "
+                      + "  ".join(f"{score:.2f}" for score in scores)
+                      + f"  {sum(map(len, rules.values()))}"
+                      + "".join(f" {rule}" for rule in rules), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        match sys.argv[1:]:
+            case ["pdf", *rest]:
+                print(pdf(rest[0] if rest else "mobilenet.pdf"))
+            case ["measure", *rest]:
+                measure(rest)
+            case _:
+                sys.exit(__doc__)
+    except ValueError as error:
+        sys.exit(str(error))
