@@ -44,7 +44,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2)
 {DATA}
-one = tf.distribute.get_strategy()
+one = tf.distribute.OneDeviceStrategy("CPU:0")
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for kind in {KINDS}:
     distributed.train_job(one, root / "one" / kind, data, {BATCH}, {STEPS})
@@ -193,7 +193,7 @@ def apart(ours, theirs):
     """Return the largest difference, of each array relative to its largest."""
     assert len(ours) == len(theirs) > 0
     return max(
-        np.max(np.abs(one - other)) / np.max(np.abs(other))
+        np.max(np.abs(one - other)) / (np.max(np.abs(other)) or 1)
         for one, other in zip(map(np.asarray, ours), map(np.asarray, theirs)))
 
 

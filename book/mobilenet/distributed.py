@@ -187,7 +187,7 @@ def joined(patience):
 
     Ends the process with one line where this worker's port is taken, or
     where another has not come within patience seconds: TensorFlow itself
-    waits for it without an end, and cannot be interrupted.
+    waits for it much longer, and cannot be interrupted.
     """
     config = json.loads(os.environ["TF_CONFIG"])
     hosts, index = config["cluster"]["worker"], config["task"]["index"]
