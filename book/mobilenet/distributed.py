@@ -31,7 +31,7 @@ def ring_all_reduce(arrays):
     for turn in range(2 * (workers - 1)):
         # First each sum travels round and grows, then round again, finished.
         moving = [(who, (who - turn) % workers) for who in range(workers)]
-        letters = [parts[who][part].copy() for who, part in moving]
+        letters = [parts[who][part] for who, part in moving]
         for (who, part), letter in zip(moving, letters):
             right = parts[(who + 1) % workers]
             right[part] = (
