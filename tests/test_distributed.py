@@ -344,7 +344,8 @@ def sleepers(tmp_path, lines):
 
 
 def test_once_a_worker_fails_the_others_are_ended(tmp_path):
-    with sleepers(tmp_path, "sys.exit(7) if index else time.sleep(100)") as (
+    # Left alone, the other would end well by itself.
+    with sleepers(tmp_path, "sys.exit(7) if index else time.sleep(20)") as (
             processes):
         assert distributed.finished(processes, 60, grace=0.2) == [
             -signal.SIGKILL, 7]
@@ -411,6 +412,7 @@ def test_records_come_back_as_written(tmp_path):
         distributed.write_records(
             tmp_path / str(part), images[8 * part:][:8], labels[8 * part:][:8])
     batches = read([tmp_path / "0", tmp_path / "1"], 3)
+    assert len(batches) == 3
     expected = images.astype("float32") / 127.5 - 1
     for (got, classes), first in zip(batches, (0, 8, 0)):  # and over again
         np.testing.assert_allclose(got, expected[first:][:8], atol=1e-6)
