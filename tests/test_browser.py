@@ -283,7 +283,9 @@ def test_a_chapter_reads_whole_without_scripts(running, home):
         page.goto(home + "book/02-convolution.html")
         for text in ("What does a convolution compute?", "Check yourself",
                      "Key points"):
-            assert page.get_by_role("heading", name=text).is_visible()
+            heading = page.get_by_role("heading", name=text)
+            heading.scroll_into_view_if_needed()
+            assert heading.is_visible()
         formulas = page.locator("math[display=block]")
         assert formulas.count() > 10
         assert formulas.first.bounding_box()["height"] > 10

@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
+import pages
 import pytest
 import repository_links
 from PIL import Image
@@ -43,7 +44,7 @@ class Page(html.parser.HTMLParser):
             and name in (found.get("name"), found.get("property"))]
 
 
-def pages(site):
+def pages_of(site):
     """Return every page of a site, {path below its top: Page}."""
     return {
         path.relative_to(site).as_posix(): Page(path)
@@ -51,7 +52,7 @@ def pages(site):
 
 
 def test_every_chapter_launches_its_own_file_from_the_fork(published):
-    site = pages(published)
+    site = pages_of(published)
     for chapter in CHAPTERS:
         page = site[f"book/{chapter}.html"]
         links = [urllib.parse.urlparse(link)
@@ -74,7 +75,7 @@ def test_every_chapter_launches_its_own_file_from_the_fork(published):
 @pytest.mark.parametrize("site", ["private", "published"])
 def test_every_chapter_can_be_downloaded_and_is_the_notebook(site, request):
     folder = request.getfixturevalue(site)
-    read = pages(folder)
+    read = pages_of(folder)
     for chapter in CHAPTERS:
         found = [
             link for link in read[f"book/{chapter}.html"].values("href", "a")
@@ -87,7 +88,7 @@ def test_every_chapter_can_be_downloaded_and_is_the_notebook(site, request):
 
 
 def test_without_a_repository_no_page_links_to_one(private):
-    for name, page in pages(private).items():
+    for name, page in pages_of(private).items():
         for link in page.values("href", "a"):
             assert "colab.research.google.com/github" not in link, name
             assert "executablebooks" not in link, name
@@ -97,7 +98,7 @@ def test_without_a_repository_no_page_links_to_one(private):
 
 
 def test_no_page_asks_another_host_for_anything(private):
-    for name, page in pages(private).items():
+    for name, page in pages_of(private).items():
         asked = page.values("src") + page.values("srcset") + [
             found["href"] for tag, found in page.tags
             if tag == "link" and found.get("rel") != "canonical"]
@@ -109,8 +110,15 @@ def test_no_page_asks_another_host_for_anything(private):
         assert not re.match(r"""["']?(https?:)?//""", address), address
 
 
+def test_building_again_without_a_change_keeps_the_style(private):
+    style = private / "_static/styles/site.css"
+    before = style.read_bytes()
+    pages.build(private.parent.parent)
+    assert style.read_bytes() == before and len(before) > 50_000
+
+
 def test_every_link_inside_the_book_leads_somewhere(private):
-    site = pages(private)
+    site = pages_of(private)
     for name, page in site.items():
         for link in page.values("href", "a") + page.values("href", "link"):
             parts = urllib.parse.urlparse(link)
@@ -129,7 +137,7 @@ def test_every_link_inside_the_book_leads_somewhere(private):
 
 def test_every_picture_says_what_it_shows_and_keeps_its_place(private):
     lazy = 0
-    for name, page in pages(private).items():
+    for name, page in pages_of(private).items():
         for tag, found in page.tags:
             if tag != "img":
                 continue
@@ -146,7 +154,7 @@ def test_every_picture_says_what_it_shows_and_keeps_its_place(private):
 
 def test_every_page_describes_itself(published):
     seen = {}
-    for name, page in pages(published).items():
+    for name, page in pages_of(published).items():
         (text,) = page.meta("description")
         assert 20 < len(text) <= 300, (name, text)
         if name.startswith("book/"):
@@ -155,7 +163,7 @@ def test_every_page_describes_itself(published):
 
 
 def test_a_shared_link_shows_a_card(published):
-    for name, page in pages(published).items():
+    for name, page in pages_of(published).items():
         if name.startswith("book/"):
             assert page.meta("og:url") == [HOME + name]
             (card,) = page.meta("og:image")
@@ -170,11 +178,12 @@ def test_the_site_map_lists_every_page_of_the_book(published):
     root = xml.etree.ElementTree.parse(published / "sitemap.xml").getroot()
     listed = [element.text for element in root.findall(".//{*}loc")]
     assert sorted(listed) == sorted(
-        HOME + name for name in pages(published) if name.startswith("book/"))
+        HOME + name for name in pages_of(published)
+        if name.startswith("book/"))
 
 
 def test_the_missing_page_leads_home_from_any_address(published):
-    page = pages(published)["404.html"]
+    page = pages_of(published)["404.html"]
     assert page.values("href", "base") == [HOME]
     for link in page.values("href", "a", "link") + page.values("src"):
         path = urllib.parse.urlparse(urllib.parse.urljoin(HOME, link))

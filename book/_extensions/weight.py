@@ -166,7 +166,8 @@ def pruned(rules, names):
 
 def finish(app, error):
     """Write fonts and the one stylesheet for all pages that are there."""
-    if error or app.builder.format != "html":
+    # Without a page that changed none was written, and all is there already.
+    if error or app.builder.format != "html" or not app.stylesheets:
         return
     static = pathlib.Path(app.outdir, "_static")
     pages = [

@@ -1,15 +1,13 @@
 // A formula that scrolls in its box can be reached and moved by the keyboard.
-// A box is asked when it gets its size: to ask all at once would lay out every
-// section of the page.
-const sizes = new ResizeObserver((entries) => {
-  for (const { target: box } of entries) {
-    if (box.scrollWidth > box.clientWidth) {
+// All boxes are asked before one is changed, so that the page is laid out once.
+const boxes = [...document.querySelectorAll(".formula")];
+new ResizeObserver(() => {
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth);
+  boxes.forEach((box, place) => {
+    if (wide[place]) {
       box.tabIndex = 0;
     } else {
       box.removeAttribute("tabindex");
     }
-  }
-});
-for (const box of document.querySelectorAll(".formula")) {
-  sizes.observe(box);
-}
+  });
+}).observe(document.documentElement);
