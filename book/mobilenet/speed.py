@@ -48,11 +48,13 @@ def work(layer, batch=1, size=4):
 
 
 def least_ms(macs, moved, peak, bandwidth):
-    """Return the milliseconds below which no program can stay.
+    """Return the least milliseconds of a program that does all of that.
 
-    peak in multiply-adds and bandwidth in bytes, both a second. Arithmetic
-    and transport overlap, so the slower one counts: Williams, Waterman and
-    Patterson 2009, doi:10.1145/1498765.1498785.
+    It computes every multiply-add and moves every byte through memory: fast
+    algorithms, skipped zeros and caches can do less. peak in multiply-adds
+    and bandwidth in bytes, both a second. Arithmetic and transport overlap,
+    so the slower one counts: Williams, Waterman and Patterson 2009,
+    doi:10.1145/1498765.1498785.
     """
     return 1e3 * max(macs / peak, moved / bandwidth)
 
