@@ -4,7 +4,6 @@ import copy
 import re
 import types
 
-import course
 import nbformat
 import notebooks
 import pytest
@@ -15,6 +14,8 @@ from nbformat.v4 import (
     new_notebook,
     new_output,
 )
+
+import course
 
 CHAPTERS = sorted(notebooks.BOOK.glob("*.ipynb"))
 NAMES = [path.stem for path in CHAPTERS]
