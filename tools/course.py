@@ -32,11 +32,16 @@ SOLUTION = re.compile(r"<details>\s*<summary>Solution\b")
 # How an exercise begins: **Exercise 1 (count, 5 minutes).**, or a heading.
 HEAD = r"(?:\*\*Exercise |### |### Exercise )\d+\b"
 HELD_BACK = "*This solution is held back for now.*"
-# The peak of a process, in kilobytes but on a Mac; the kernel's own, since
-# TensorFlow runs in its threads.
-PEAK = """import resource, sys
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak * (1 if sys.platform == "darwin" else 1024))"""
+# Prints the peak of the kernel's own memory, in bytes. Linux hands ru_maxrss
+# down from the process that started the kernel; VmHWM begins anew.
+PEAK = """import pathlib, resource, sys
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    line = status.read_text().split("VmHWM:")[1]
+    print(1024 * int(line.split()[0]))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak * (1 if sys.platform == "darwin" else 1024))"""
 
 
 def section(notebook, title):
