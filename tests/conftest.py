@@ -1,5 +1,6 @@
 """The site, built once for all tests that look at it, in two ways."""
 
+import os
 import shutil
 
 import pages
@@ -27,3 +28,19 @@ def published(private, tmp_path_factory):
         patch.setenv("BOOK_JUPYTERHUB_URL", HUB)
         pages.build(folder, repository=FORK)
     return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A Chromium; without one the test is skipped, and in CI it fails.
+
+    For one file at a time: while it runs, no kernel of a notebook can.
+    """
+    try:
+        pages.chromium()
+    except ValueError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with pages.browser() as browser:
+        yield browser

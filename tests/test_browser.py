@@ -5,7 +5,6 @@ and in CI that is a failure.
 """
 
 import contextlib
-import os
 import re
 
 import pages
@@ -40,18 +39,6 @@ FACTS = """async () => {
         broken,
     };
 }"""
-
-
-@pytest.fixture(scope="module")
-def running():
-    try:
-        pages.chromium()
-    except ValueError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-    with pages.browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

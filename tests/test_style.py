@@ -1,8 +1,11 @@
-"""The code is written as pyproject.toml says."""
+"""The code is as pyproject.toml and tools/faults.py take it to be."""
 
 import pathlib
 import subprocess
 import sys
+
+import faults
+import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -12,3 +15,9 @@ def test_ruff_finds_nothing():
         [sys.executable, "-m", "ruff", "check", "--no-cache", str(ROOT)],
         capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("module, sound, _", faults.MODULE_FAULTS)
+def test_each_fault_to_be_seeded_has_its_one_place(module, sound, _):
+    path = ROOT / "book" / "mobilenet" / f"{module}.py"
+    assert path.read_text(encoding="utf8").count(sound) == 1

@@ -61,7 +61,7 @@ MODULE_FAULTS = (
     ("network", "filters, 3, stride, padding", "filters, 3, 1, padding"),
     ("cifar10", "transpose(0, 2, 3, 1)", "transpose(0, 3, 2, 1)"),
     ("cifar10", "image.tobytes() + bytes([label])", "image.tobytes()"),
-    ("cifar10", "/ 127.5 - 1, y", "/ 127.5, y"),
+    ("cifar10", "tf.float32) / 127.5 - 1", "tf.float32) / 127.5"),
     ("cifar10", "if (module, name) not in self.allowed:", "if False:"),
     ("cifar10", "(images[rest], labels[rest])",
      "(images[rest], labels[aside][:len(rest)])"),
