@@ -3,6 +3,7 @@
 The small notebook breaks no rule; each test breaks one and expects its name.
 """
 
+import os
 import pathlib
 import shutil
 
@@ -434,7 +435,9 @@ def test_execute_runs_all_in_an_empty_folder_and_keeps_no_noise(monkeypatch):
         metadata={"widgets": {"state": 1}},
         cells=[new_markdown_cell("# Title"), new_code_cell(NOISY),
                new_code_cell("6 * 7", execution_count=12)])
+    before = dict(os.environ)
     notebooks.execute(notebook)
+    assert dict(os.environ) == before  # and the tests after this stay quick
     first, second = notebook.cells[1:]
     assert [first.execution_count, second.execution_count] == [1, 2]
     assert [(o.name, o.text) for o in first.outputs] == [

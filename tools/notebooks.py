@@ -234,14 +234,15 @@ def execute(notebook):
             for cell in notebook.cells):
         raise ValueError(
             "this chapter shows real images: set CIFAR10_DIR to their folder")
-    os.environ.pop("BOOK_QUICK", None)
-    # The one thing that a chapter may look for: the trained weights.
-    os.environ["BOOK_WEIGHTS"] = str(BOOK / "weights")
+    # A kernel's own environment: ours stays as it is. The one thing that a
+    # chapter may look for are the trained weights.
+    environment = {**os.environ, "BOOK_WEIGHTS": str(BOOK / "weights")}
+    environment.pop("BOOK_QUICK", None)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
             notebook, timeout=None, kernel_name="python3",
             resources={"metadata": {"path": folder}},
-            coalesce_streams=True).execute()
+            coalesce_streams=True).execute(env=environment)
     normalise(notebook)
 
 
