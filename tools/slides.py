@@ -1,0 +1,164 @@
+"""The chapters as slides: python tools/course.py slides.
+
+Every cell of a chapter says what it is on its slides, in the metadata that
+Jupyter and nbconvert know: {"slideshow": {"slide_type": ...}}, with slide
+(begins one), subslide (below it), fragment (appears on a key), notes (for the
+speaker, beside the teacher's page on the first slide) or skip. A code cell
+shows its figure, else its other outputs, else its code. A <details> is an
+answer that appears on a key, and what stands behind it begins a subslide.
+"""
+
+import base64
+import html
+import importlib.util
+import pathlib
+import re
+import shutil
+import sys
+
+import nbformat
+import notebooks
+from jinja2 import pass_context
+from nbconvert import SlidesExporter
+from nbconvert.filters.markdown_mistune import (
+    IPythonRenderer,
+    MarkdownWithMath,
+)
+from traitlets.config import Config
+
+sys.path.append(str(notebooks.BOOK / "_extensions"))
+
+import mathematics  # noqa: E402
+import weight  # noqa: E402
+
+TYPES = ("slide", "subslide", "fragment", "notes", "skip")
+PLACE = notebooks.BOOK.parent / "_build" / "slides"
+TEMPLATE = pathlib.Path(__file__).with_suffix(".html.j2")
+# What of reveal.js a deck loads; sphinx-revealjs carries it.
+REVEAL = ("LICENSE", "dist/reset.css", "dist/reveal.css", "dist/reveal.js",
+          "plugin/notes/notes.js", "plugin/zoom/zoom.js")
+DETAILS = re.compile(
+    r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+
+
+class Renderer(IPythonRenderer):
+    """Markdown as HTML, its mathematics as the site has it."""
+
+    def block_math(self, body):
+        """Return a formula that stands alone."""
+        return mathematics.displayed(*mathematics.converted(body, True))
+
+    def inline_math(self, body):
+        """Return a formula in a line of text."""
+        return mathematics.converted(body, False)[0]
+
+    def link(self, text, url, title=None):
+        """Return a link; one to a page of the book is only its text."""
+        return super().link(text, url, title) if "//" in url else text
+
+
+class Exporter(SlidesExporter):
+    """Slides that ask no other host for anything."""
+
+    @pass_context
+    def markdown2html(self, context, source):
+        """Return Markdown as HTML."""
+        renderer = Renderer(escape=False, exclude_anchor_links=True)
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def opened(match):
+    """Return a <details> as a question and an answer that appears."""
+    question = match[1].strip()
+    asked = "" if question == "Answer" else f"{question}\n\n"
+    return (f'{asked}<div class="fragment answer">\n\n{match[2].strip()}'
+            "\n\n</div>")
+
+
+def markdown_cells(cell, kind):
+    """Yield a Markdown cell whole, or a cell for each question in it."""
+    for part in re.split(r"(?<=</details>)\n+(?=\S)", cell.source):
+        yield nbformat.v4.new_markdown_cell(
+            DETAILS.sub(opened, part),
+            metadata={"slideshow": {"slide_type": kind}})
+        kind = "subslide"
+
+
+def figure_alone(cell):
+    """Take all outputs but a figure, and mark one that is not wide."""
+    for output in cell.outputs:
+        if image := output.get("data", {}).get("image/png"):
+            cell.outputs = [output]
+            head = base64.b64decode(image[:32])
+            cell.metadata.tall = head[16:20] <= head[20:24]
+
+
+def teachers_notes(number):
+    """Return what the teacher's page says of a chapter, as Markdown."""
+    page = (notebooks.BOOK / "chapter-notes.md").read_text(encoding="utf8")
+    found = re.search(
+        rf"(?ms)^## [^\n]*\bChapter {number}\b[^\n]*\n(.*?)(?=^## |\Z)", page)
+    return found[1].strip()
+
+
+def deck(path):
+    """Return a chapter's slides as one page of HTML.
+
+    Raises ValueError for a cell that does not say what it is on the slides.
+    """
+    notebook, cells = nbformat.read(path, as_version=4), []
+    for number, cell in enumerate(notebook.cells):
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        if kind not in TYPES:
+            raise ValueError(
+                f"{path.name}: cell {number} has slide_type {kind!r}, not"
+                f" one of {', '.join(TYPES)}")
+        if kind == "skip":
+            continue
+        if cell.cell_type == "code":
+            figure_alone(cell)
+            cells.append(cell)
+        else:
+            cells += markdown_cells(cell, kind)
+    notebook.metadata.title = cells[0].source.partition("\n")[0].strip("# ")
+    cells.insert(1, nbformat.v4.new_markdown_cell(
+        teachers_notes(int(path.name[:2])),
+        metadata={"slideshow": {"slide_type": "notes"}}))
+    notebook.cells = cells
+    exporter = Exporter(
+        exclude_input=True, exclude_output_prompt=True,
+        raw_template=TEMPLATE.read_text(encoding="utf8"),
+        config=Config({"CSSHTMLHeaderPreprocessor": {"style": "xcode"}}))
+    return exporter.from_notebook_node(notebook)[0]
+
+
+def assets(folder):
+    """Write what the decks in a folder load, beside them."""
+    package = importlib.util.find_spec("sphinx_revealjs")
+    if not package:
+        raise ValueError(
+            "reveal.js comes with sphinx-revealjs:"
+            " pip install -r requirements.txt")
+    source = pathlib.Path(package.origin).parent / "_static" / "revealjs"
+    target = folder / "assets"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in REVEAL:
+        shutil.copy(source / name, target)
+    shutil.copy(notebooks.BOOK / "_static" / "favicon.svg", target)
+    formulas = "".join(
+        part for path in folder.glob("*.slides.html")
+        for part in re.findall(
+            r"<math\b.*?</math>", path.read_text(encoding="utf8"), re.DOTALL))
+    letters = html.unescape(re.sub(r"<[^>]+>", "", formulas)) + "√"
+    weight.cut(weight.STIX, target / "mathematics.woff2",
+               [*map(ord, letters), *weight.ITALICS])
+
+
+def write(paths, folder=PLACE):
+    """Write the decks of chapters, and what they load, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        target = folder / f"{path.stem}.slides.html"
+        target.write_text(deck(path), encoding="utf8")
+        print(target)
+    assets(folder)
