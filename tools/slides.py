@@ -75,22 +75,22 @@ def opened(match):
             "\n\n</div>")
 
 
-def markdown_cells(cell, kind):
-    """Yield a Markdown cell whole, or a cell for each question in it."""
-    for part in re.split(r"(?<=</details>)\n+(?=\S)", cell.source):
-        yield nbformat.v4.new_markdown_cell(
-            DETAILS.sub(opened, part),
-            metadata={"slideshow": {"slide_type": kind}})
-        kind = "subslide"
-
-
-def figure_alone(cell):
-    """Take all outputs but a figure, and mark one that is not wide."""
+def slide_cells(cell, kind):
+    """Yield a cell as its slide has it, or a cell for each question in it."""
+    if cell.cell_type == "markdown":
+        for part in re.split(r"(?<=</details>)\n+(?=\S)", cell.source):
+            yield nbformat.v4.new_markdown_cell(
+                DETAILS.sub(opened, part),
+                metadata={"slideshow": {"slide_type": kind}})
+            kind = "subslide"
+        return
     for output in cell.outputs:
         if image := output.get("data", {}).get("image/png"):
-            cell.outputs = [output]
+            # Its head tells width and height: which one is not wide?
             head = base64.b64decode(image[:32])
             cell.metadata.tall = head[16:20] <= head[20:24]
+            cell.outputs = [output]
+    yield cell
 
 
 def teachers_notes(number):
@@ -106,23 +106,27 @@ def deck(path):
 
     Raises ValueError for a cell that does not say what it is on the slides.
     """
-    notebook, cells = nbformat.read(path, as_version=4), []
+    notebook, cells, section = nbformat.read(path, as_version=4), [], ""
     for number, cell in enumerate(notebook.cells):
         kind = cell.metadata.get("slideshow", {}).get("slide_type")
         if kind not in TYPES:
             raise ValueError(
                 f"{path.name}: cell {number} has slide_type {kind!r}, not"
                 f" one of {', '.join(TYPES)}")
-        if kind == "skip":
-            continue
-        if cell.cell_type == "code":
-            figure_alone(cell)
-            cells.append(cell)
-        else:
-            cells += markdown_cells(cell, kind)
-    notebook.metadata.title = cells[0].source.partition("\n")[0].strip("# ")
+        if cell.cell_type == "markdown":
+            section = (re.findall(r"(?m)^##+ (.*)", cell.source)
+                       or [section])[-1]
+        for part in slide_cells(cell, kind) if kind != "skip" else ():
+            # A slide without a heading of its own says where it belongs.
+            if part.cell_type == "code" or part.source[0] != "#":
+                part.metadata.section = section
+            cells.append(part)
+    head = cells[0]
+    notebook.metadata.title = head.source.partition("\n")[0].strip("# ")
+    # What a class is asked to know and to spend is for the speaker.
+    head.source, mark, needed = head.source.partition("**You need**")
     cells.insert(1, nbformat.v4.new_markdown_cell(
-        teachers_notes(int(path.name[:2])),
+        f"{mark}{needed}\n\n{teachers_notes(int(path.name[:2]))}",
         metadata={"slideshow": {"slide_type": "notes"}}))
     notebook.cells = cells
     exporter = Exporter(
