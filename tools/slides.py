@@ -14,6 +14,7 @@ import importlib.util
 import pathlib
 import re
 import shutil
+import struct
 import sys
 
 import nbformat
@@ -86,9 +87,10 @@ def slide_cells(cell, kind):
         return
     for output in cell.outputs:
         if image := output.get("data", {}).get("image/png"):
-            # Its head tells width and height: which one is not wide?
-            head = base64.b64decode(image[:32])
-            cell.metadata.tall = head[16:20] <= head[20:24]
+            # The head of a PNG tells its width and height.
+            width, height = struct.unpack(
+                ">2I", base64.b64decode(image[:32])[16:24])
+            cell.metadata.tall = width < 1.2 * height
             cell.outputs = [output]
     yield cell
 
@@ -158,7 +160,7 @@ def assets(folder):
                [*map(ord, letters), *weight.ITALICS])
 
 
-def write(paths, folder=PLACE):
+def write(paths, folder):
     """Write the decks of chapters, and what they load, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
