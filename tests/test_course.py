@@ -566,6 +566,11 @@ def test_a_cell_that_is_nothing_on_the_slides_is_refused(
     assert "01-shapes.ipynb: cell 3 has slide_type None" in (
         capsys.readouterr().out)
     whole.cells[3].metadata.slideshow = {"slide_type": "fragment"}
+    whole.cells[0].metadata.slideshow = {"slide_type": "skip"}
+    nbformat.write(whole, path)
+    assert run_command(monkeypatch, "slides", path) == 1
+    assert "the title, is not on the slides" in capsys.readouterr().out
+    whole.cells[0].metadata.slideshow = {"slide_type": "slide"}
     nbformat.write(whole, path)
     assert run_command(monkeypatch, "slides", path) == 0
     _, shown = deck(tmp_path, "01-shapes")

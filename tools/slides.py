@@ -95,26 +95,17 @@ def slide_cells(cell, kind):
     yield cell
 
 
-def teachers_notes(number):
-    """Return what the teacher's page says of a chapter, as Markdown."""
-    page = (notebooks.BOOK / "chapter-notes.md").read_text(encoding="utf8")
-    found = re.search(
-        rf"(?ms)^## [^\n]*\bChapter {number}\b[^\n]*\n(.*?)(?=^## |\Z)", page)
-    return found[1].strip()
+def shown(notebook):
+    """Return the cells of a chapter that are on its slides or notes.
 
-
-def deck(path):
-    """Return a chapter's slides as one page of HTML.
-
-    Raises ValueError for a cell that does not say what it is on the slides.
+    Raises ValueError for a cell that does not say what it is there.
     """
-    notebook, cells, section = nbformat.read(path, as_version=4), [], ""
+    cells, section = [], ""
     for number, cell in enumerate(notebook.cells):
         kind = cell.metadata.get("slideshow", {}).get("slide_type")
         if kind not in TYPES:
-            raise ValueError(
-                f"{path.name}: cell {number} has slide_type {kind!r}, not"
-                f" one of {', '.join(TYPES)}")
+            raise ValueError(f"cell {number} has slide_type {kind!r}, not one"
+                             f" of {', '.join(TYPES)}")
         if cell.cell_type == "markdown":
             section = (re.findall(r"(?m)^##+ (.*)", cell.source)
                        or [section])[-1]
@@ -123,14 +114,33 @@ def deck(path):
             if part.cell_type == "code" or part.source[0] != "#":
                 part.metadata.section = section
             cells.append(part)
-    head = cells[0]
+    return cells
+
+
+def teachers_notes(name):
+    """Return what the teacher's page says of a chapter, as Markdown."""
+    page = (notebooks.BOOK / "chapter-notes.md").read_text(encoding="utf8")
+    found = re.search(
+        rf"(?ms)^## \[[^\n]*\]\({name}\)\n(.*?)(?=^## |\Z)", page)
+    return found[1].strip() if found else ""
+
+
+def deck(path):
+    """Return a chapter's slides as one page of HTML.
+
+    Raises ValueError where the first cell is not the first slide.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = shown(notebook)
+    head = notebook.cells[0] if notebook.cells else None
+    if not head or not head.source.startswith("# "):
+        raise ValueError("the first cell, the title, is not on the slides")
     notebook.metadata.title = head.source.partition("\n")[0].strip("# ")
     # What a class is asked to know and to spend is for the speaker.
     head.source, mark, needed = head.source.partition("**You need**")
-    cells.insert(1, nbformat.v4.new_markdown_cell(
-        f"{mark}{needed}\n\n{teachers_notes(int(path.name[:2]))}",
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(
+        f"{mark}{needed}\n\n{teachers_notes(path.name)}",
         metadata={"slideshow": {"slide_type": "notes"}}))
-    notebook.cells = cells
     exporter = Exporter(
         exclude_input=True, exclude_output_prompt=True,
         raw_template=TEMPLATE.read_text(encoding="utf8"),
@@ -161,10 +171,17 @@ def assets(folder):
 
 
 def write(paths, folder):
-    """Write the decks of chapters, and what they load, into a folder."""
+    """Write the decks of chapters, and what they load, into a folder.
+
+    Raises ValueError where a chapter is not ready, with its name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
+        try:
+            text = deck(path)
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from error
         target = folder / f"{path.stem}.slides.html"
-        target.write_text(deck(path), encoding="utf8")
+        target.write_text(text, encoding="utf8")
         print(target)
     assets(folder)
