@@ -538,6 +538,9 @@ def test_a_deck_has_figures_formulas_and_notes_and_no_code_of_a_figure(
         assert word in notes
         assert word not in shown[0].text.replace(notes, "")
     assert sum(bool(one.aside) for one in shown) >= 6
+    for one in page.select("pre, code, script"):
+        one.decompose()
+    assert "$" not in page.text
 
 
 def test_a_deck_loads_nothing_but_what_lies_beside_it(decks):
