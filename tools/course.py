@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What a teacher asks of the chapters: census, students, measure.
+"""What a teacher asks of the chapters: census, students, measure, slides.
 
     python tools/course.py census [CHAPTER ...]           count what is there
     python tools/course.py students FOLDER [CHAPTER ...]  copy, no solutions
     python tools/course.py measure [CHAPTER ...]          run; record the cost
+    python tools/course.py slides [CHAPTER ...]           to _build/slides
 
 Without a CHAPTER (a path such as book/02-convolution.ipynb) all are meant. A
 solution is a Markdown cell that begins with <details> and a <summary> of
@@ -323,7 +324,7 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="action", required=True)
-    for name in ("census", "students", "measure"):
+    for name in ("census", "students", "measure", "slides"):
         command = commands.add_parser(name)
         if name == "students":
             command.add_argument("folder", type=pathlib.Path)
@@ -336,6 +337,9 @@ def main():
             write_students(chapters, arguments.folder)
         elif arguments.action == "measure":
             record(chapters)
+        elif arguments.action == "slides":
+            import slides
+            slides.write(paths, slides.PLACE)
         else:
             return int(print_census(chapters) > 0)
     except ValueError as error:

@@ -18,22 +18,38 @@ CONVERTER = math_core.LatexToMathML(fancy_error=False)
 logger = logging.getLogger(__name__)
 
 
-def mathml(node, displaystyle):
+def converted(source, displaystyle):
     """Return a formula's MathML and its number, or "".
+
+    Raises math_core.LatexError for a formula that does not parse.
+    """
+    number = TAG.search(source) if displaystyle else None
+    formula = CONVERTER.convert_with_local_state(
+        TAG.sub("", source).strip() if number else source,
+        displaystyle=displaystyle)
+    return formula, number[1] if number else ""
+
+
+def displayed(formula, number):
+    """Return the box of a formula that stands alone, its number beside it."""
+    name = f' id="equation-{number}"' if number else ""
+    return (f'<div class="formula"{name}>{formula}'
+            + (f'<span class="number">({number})</span>' if number else "")
+            + "</div>\n")
+
+
+def mathml(node, displaystyle):
+    """Return the same for a node of a page.
 
     A formula that does not parse is a warning at its place in the book, and
     a build that counts warnings as errors fails on it.
     """
     source = node.astext()
-    number = TAG.search(source) if displaystyle else None
     try:
-        formula = CONVERTER.convert_with_local_state(
-            TAG.sub("", source).strip() if number else source,
-            displaystyle=displaystyle)
+        return converted(source, displaystyle)
     except math_core.LatexError as error:
         logger.warning("formula %r: %s", source, error, location=node)
-        formula = f"<code>{html.escape(source)}</code>"
-    return formula, number[1] if number else ""
+        return f"<code>{html.escape(source)}</code>", ""
 
 
 def visit_math(writer, node):
@@ -45,12 +61,7 @@ def visit_math(writer, node):
 
 def visit_math_block(writer, node):
     """Write a displayed formula, its number beside it."""
-    formula, number = mathml(node, displaystyle=True)
-    name = f' id="equation-{number}"' if number else ""
-    writer.body.append(
-        f'<div class="formula"{name}>{formula}'
-        + (f'<span class="number">({number})</span>' if number else "")
-        + "</div>\n")
+    writer.body.append(displayed(*mathml(node, displaystyle=True)))
     raise nodes.SkipNode
 
 
