@@ -85,7 +85,7 @@ def exercise_cells(number, grade, minutes, before=""):
              '    return "not answered yet" if answer is None else "right"')
     answer = f"answer_{number} = None\nprint(check_{number}(answer_{number}))"
     solution = f'solution_{number} = 1\nassert check_{number}(1) == "right"'
-    hidden = {"tags": ["hide-input"]}
+    hidden = {"tags": ["hide-cell"]}
     return [
         new_markdown_cell(f"{before}**Exercise {number} ({grade}, {minutes}"
                           " minutes).** How large?"),
@@ -168,7 +168,7 @@ LACKING = {
     "no code of the solution": (removed(10), "exercise 2: no solution"),
     "an open solution": (
         lambda notebook: notebook.cells[10].metadata.update(tags=[]),
-        "exercise 2: its solution is not tagged hide-input"),
+        "exercise 2: its solution is not tagged hide-cell"),
     "text behind the solution": (
         changed(9, "</details>", "</details>\n\nMore."),
         "exercise 2: text stands behind its solution"),

@@ -486,3 +486,31 @@ def test_execute_refuses_to_store_noise_as_real_images(monkeypatch):
     with pytest.raises(ValueError, match="CIFAR10_DIR"):
         notebooks.execute(nbformat.v4.new_notebook(cells=[cell]))
     assert cell.execution_count is None
+
+
+def test_a_tag_closes_a_cell_in_colab_and_jupyterlab_too(chapter, book):
+    shown, solution = chapter.cells[6], chapter.cells[4]
+    assert shown.metadata.cellView == "form"
+    assert shown.metadata.jupyter == {"source_hidden": True}
+    assert "jupyter" not in chapter.cells[1].metadata
+    solution.metadata["tags"].append("hide-cell")
+    assert notebooks.problems(chapter, book) == [
+        "cell 4 is closed on the site alone: run sync"]
+    assert notebooks.sync(chapter, book) == 1
+    assert solution.metadata.collapsed is True
+    assert solution.metadata.jupyter == {
+        "source_hidden": True, "outputs_hidden": True}
+    assert notebooks.problems(chapter, book) == []
+    # Its title is not one of the fifteen lines.
+    shown.source = "# @title Sides\n" + "\n".join(["sides"] * 15)
+    assert notebooks.problems(chapter, book) == []
+
+
+def test_records_in_a_closed_cell_are_called_what_they_are(chapter, book):
+    (book / "runs").mkdir(exist_ok=True)
+    (book / "runs" / "a.csv").write_text("epoch\n1\n")
+    cell = new_code_cell("", metadata={
+        "embed": ["runs/a.csv"], "tags": ["hide-input"]})
+    chapter.cells.append(cell)
+    notebooks.sync(chapter, book)
+    assert cell.source.startswith("# @title Recorded data\nRUNS_A_CSV = ")

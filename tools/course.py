@@ -126,9 +126,9 @@ def solution_problems(exercise):
     if problem := marking_problem(exercise):
         yield problem
         return
-    if any("hide-input" not in cell.metadata.get("tags", [])
+    if any("hide-cell" not in cell.metadata.get("tags", [])
            for cell in exercise.solution):
-        yield "its solution is not tagged hide-input"
+        yield "its solution is not tagged hide-cell"
     source = "\n".join(cell.source for cell in exercise.solution)
     asked = set(re.findall(r"(?m)^def (check\w+)\(", "\n".join(
         cell.source for cell in exercise.code)))
@@ -147,7 +147,7 @@ def exercise_problems(exercise):
         yield f"no grade: one of {', '.join(GRADES)}"
     if not exercise.minutes:
         yield "no minutes"
-    if not any(cell.source.startswith("def check")
+    if not any(re.search(r"(?m)^def check", cell.source)
                for cell in exercise.code):
         yield "no check"
     if not answers(exercise.code):

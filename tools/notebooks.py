@@ -9,7 +9,8 @@ Without a CHAPTER (a path such as book/02-convolution.ipynb) all are meant. A
 cell whose metadata says {"embed": ["network.mobilenet_v1"]} holds the source
 of what it names in book/mobilenet: a function, class or constant with the
 comment above it, a whole module ("network"), or a small data file of book/
-("runs/note-nadam/history.csv") as a string named after its path.
+("runs/note-nadam/history.csv") as a string named after its path. What a tag
+closes on the site, sync closes in Colab and in JupyterLab too.
 """
 
 import argparse
@@ -27,8 +28,10 @@ from nbclient import NotebookClient
 
 BOOK = pathlib.Path(__file__).resolve().parent.parent / "book"
 
-TITLE = "# @title Code from earlier chapters\n"
-TAGS = {"hide-input", "hide-output", "nbval-ignore-output", "real-data"}
+# The first line of a closed cell, which Colab shows.
+TITLE = "# @title "
+TAGS = {"hide-cell", "hide-input", "hide-output", "nbval-ignore-output",
+        "real-data"}
 SECTIONS = (
     "**You will be able to**", "**You need**", "**Time**",
     "## Check yourself", "## Exercises", "## Key points", "## Next",
@@ -68,18 +71,42 @@ def embedded(reference, book=BOOK):
 def embedded_cell(cell, book=BOOK):
     """Return the source that a cell with an embed list must hold."""
     parts = [embedded(reference, book) for reference in cell.metadata.embed]
-    title = TITLE if cell.metadata.get("cellView") == "form" else ""
+    title = ""
+    if cell.metadata.get("cellView") == "form":
+        title = TITLE + ("Recorded data\n" if all(
+            "/" in reference for reference in cell.metadata.embed)
+            else "Code from earlier chapters\n")
     return title + "\n\n\n".join(parts)
 
 
+def closed(cell):
+    """Return the metadata of a code cell, closed as its tags say.
+
+    hide-input closes the code, hide-cell the outputs too.
+    """
+    tags = set(cell.metadata.get("tags", []))
+    metadata = nbformat.from_dict(cell.metadata)
+    if {"hide-input", "hide-cell"} & tags:
+        metadata.cellView = "form"
+        metadata.setdefault("jupyter", {})["source_hidden"] = True
+    if "hide-cell" in tags:
+        metadata.jupyter["outputs_hidden"] = metadata["collapsed"] = True
+    return metadata
+
+
 def sync(notebook, book=BOOK):
-    """Write the embedded cells of a notebook; return how many changed."""
+    """Write the embedded cells of a notebook and close those to be closed.
+
+    Returns how many changed.
+    """
     changed = 0
     for cell in notebook.cells:
+        before = cell.metadata, cell.source
+        if cell.cell_type == "code":
+            cell.metadata = closed(cell)
         if cell.metadata.get("embed"):
-            source = embedded_cell(cell, book)
-            changed += source != cell.source
-            cell.source = source
+            cell.source = embedded_cell(cell, book)
+        changed += before != (cell.metadata, cell.source)
     return changed
 
 
@@ -150,8 +177,11 @@ def output_problems(number, cell):
 
 def code_problems(number, cell):
     """Yield a line for each rule that a code cell itself breaks."""
-    lines = cell.source.splitlines()
+    lines = [line for line in cell.source.splitlines()
+             if not line.startswith(TITLE)]
     tags = set(cell.metadata.get("tags", []))
+    if cell.metadata != closed(cell):
+        yield f"cell {number} is closed on the site alone: run sync"
     if unknown := sorted(tags - TAGS):
         yield f"cell {number} has unknown tags: {', '.join(unknown)}"
     if not cell.metadata.get("embed"):
