@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from mobilenet import cifar10, distributed, network
+from mobilenet import cifar10, distributed, network, training
 
 BOOK = pathlib.Path(distributed.__file__).parent.parent
 BATCH, STEPS, LONG = 16, 20, 60
@@ -30,7 +30,7 @@ HEAD = f"""
 import json, os, pathlib, signal, sys
 sys.path.insert(0, {str(BOOK)!r})
 import mobilenet, keras, numpy as np, tensorflow as tf
-from mobilenet import distributed
+from mobilenet import cifar10, distributed, training
 root = pathlib.Path(sys.argv[1])
 files = sorted(root.glob("*.tfrecord"))
 """
@@ -38,7 +38,8 @@ files = sorted(root.glob("*.tfrecord"))
 # TensorFlow takes its devices and its cluster before its first operation.
 DATA = f"data = distributed.read_records(files, (8, 8, 3), {BATCH})\n"
 
-# One process with two devices: the loop on one, on both, and fit on both.
+# One process with two devices: the loop on one, on both, fit on both, and
+# chapter 8's train on one and on both, in two sittings.
 LOCAL = HEAD + f"""
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -61,6 +62,18 @@ model.fit(
 sums = [loss * step for step, loss in enumerate(losses, start=1)]
 distributed.save(
     root / "fit" / "frozen", model, np.diff([0.0, *sums]).tolist())
+recipe = {{
+    "optimizer": {{"class_name": "SGD", "learning_rate": 0.02}},
+    "batch": {BATCH}, "seed": 1}}
+images, labels = cifar10.generated_images({4 * BATCH})
+data_of = training.batches_of(
+    recipe, cifar10.pipeline, images[:, :8, :8], labels)
+for name, strategy in (("one", one), ("two", two)):
+    for epochs in (1, 2):
+        with strategy.scope():
+            model = keras.models.load_model(root / "one/frozen/start.keras")
+            training.train({{**recipe, "epochs": epochs}}, model, data_of,
+                           root / "train" / name)
 """
 
 # Two processes: the loop, which images each sees, and fit, which fails.
@@ -69,16 +82,15 @@ strategy = distributed.joined(patience=120)
 {DATA}
 index = strategy.cluster_resolver.task_id
 found = {{}}
-numbers = tf.data.Dataset.range(8).batch(4)
-for policy in ("DATA", "OFF"):
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy[policy])
-    shared = strategy.experimental_distribute_dataset(
-        numbers.with_options(options))
-    found[policy] = [
-        strategy.experimental_local_results(batch)[0].numpy().tolist()
-        for batch in shared]
+tf.random.set_seed(index)  # must make no difference to what is read
+for policy, window in (("FILE", 0), ("DATA", 0), ("OFF", 0), ("DATA", 5)):
+    shared = iter(strategy.experimental_distribute_dataset(
+        distributed.read_records(
+            sorted((root / "numbers").iterdir()), (1, 1, 1), 4, window,
+            policy)))
+    found[f"{{policy}} {{window}}"] = [
+        strategy.experimental_local_results(
+            next(shared)[1])[0].numpy().tolist() for _ in range(3)]
 for kind in {KINDS}:
     model, _ = distributed.train_job(
         strategy, root / "workers" / kind, data, {BATCH}, {STEPS})
@@ -137,6 +149,11 @@ def root(tmp_path_factory):
         distributed.write_records(
             folder / f"{part}.tfrecord", images[part::4, :8, :8],
             labels[part::4])
+    (folder / "numbers").mkdir()
+    for part in range(4):  # the numbers 0 to 11, as labels
+        distributed.write_records(
+            folder / "numbers" / str(part), np.zeros((3, 1, 1, 1), "uint8"),
+            np.arange(3 * part, 3 * part + 3, dtype="uint8"))
     for kind in KINDS:
         model = model_of(kind)
         for run in ("one", "two", "workers", "fit"):
@@ -204,167 +221,6 @@ def difference(folder, reference):
     return apart(*losses), apart(weights_of(folder), weights_of(reference))
 
 
-@pytest.mark.parametrize("run", ["two", "workers", "fit"])
-def test_frozen_batch_norm_computes_the_same_on_one_device_and_on(
-        run, local, found):
-    assert max(difference(
-        local / run / "frozen", local / "one" / "frozen")) < 1e-4
-    # The same, but not because nothing was learned.
-    assert apart(weights_of(local / run / "frozen"),
-                 model_of("frozen").get_weights()) > 0.01
-
-
-@pytest.mark.parametrize("run", ["two", "workers"])
-def test_shared_statistics_compute_the_same_on_one_device_and_on(
-        run, local, found):
-    assert max(difference(
-        local / run / "shared", local / "one" / "shared")) < 1e-4
-
-
-@pytest.mark.parametrize("run", ["two", "workers"])
-def test_own_statistics_compute_something_else_on(run, local, found):
-    losses, weights = difference(local / run / "own", local / "one" / "own")
-    assert losses > 1e-3 and weights > 1e-3
-
-
-def test_two_devices_and_two_workers_agree_whatever_the_statistics(
-        local, found):
-    for kind in KINDS:
-        assert max(difference(
-            local / "workers" / kind, local / "two" / kind)) < 1e-4
-
-
-def test_each_worker_keeps_moving_averages_of_its_own(found):
-    assert apart(found[0]["moving"], found[1]["moving"]) > 1e-3
-
-
-def test_fit_with_several_workers_fails_as_the_chapter_says(found):
-    for each in found:
-        assert each["fit"].startswith("Attempt to convert a value (PerReplica")
-
-
-def test_workers_share_each_batch_under_data_and_repeat_it_under_off(found):
-    assert [each["DATA"] for each in found] == [
-        [[0, 1], [4, 5]], [[2, 3], [6, 7]]]
-    assert found[0]["OFF"] == found[1]["OFF"] == [
-        [0, 1], [2, 3], [4, 5], [6, 7]]
-
-
-def test_job_whose_first_worker_is_killed_goes_on_as_if_it_had_not_been(
-        root, local, tmp_path):
-    job = tmp_path / "job"
-    job.mkdir()
-    shutil.copy(root / "one" / "frozen" / "start.keras", job)
-    for path in root.glob("*.tfrecord"):
-        shutil.copy(path, tmp_path)
-    script = tmp_path / "worker.py"
-    script.write_text(LONG_JOB)
-    hosts = [f"127.0.0.1:{port}" for port in distributed.free_ports(2)]
-    with distributed.started(script, tmp_path, hosts) as processes:
-        until(lambda: len(distributed.read_losses(job)) >= 10)
-        processes[0].kill()
-        statuses = distributed.finished(processes, 60)
-    assert statuses[0] == -signal.SIGKILL and statuses[1] != 0
-    before = distributed.read_losses(job)
-    assert 10 <= len(before) < LONG
-    assert run_workers(tmp_path, LONG_JOB) == [0, 0]
-    after = distributed.read_losses(job)
-    assert apart(after[:len(before)], before) < 1e-6
-    # Nothing lost, nothing counted twice: the same as one device, unharmed.
-    reference = distributed.read_losses(local / "one" / "long")
-    assert len(after) == len(reference) == LONG
-    assert apart(after, reference) < 1e-4
-    assert apart(weights_of(job), weights_of(local / "one" / "long")) < 1e-4
-    model = keras.models.load_model(job / "checkpoint.keras")
-    assert int(model.optimizer.iterations) == LONG
-
-
-def test_kill_between_losses_and_checkpoint_drops_the_rows_without_one(
-        root, tmp_path, monkeypatch):
-    import tensorflow as tf
-    shutil.copy(root / "one" / "frozen" / "start.keras", tmp_path)
-    data = distributed.read_records(
-        sorted(root.glob("*.tfrecord")), (8, 8, 3), BATCH)
-    one = tf.distribute.get_strategy()
-    whole, _ = distributed.train_job(one, tmp_path, data, BATCH, 2, every=2)
-    first, replace = distributed.read_losses(tmp_path), os.replace
-
-    def killed(source, target):
-        if str(target).endswith("checkpoint.keras"):
-            raise KeyboardInterrupt
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        distributed.train_job(one, tmp_path, data, BATCH, 4, every=2)
-    monkeypatch.undo()
-    assert len(distributed.read_losses(tmp_path)) == 4
-    model, losses = distributed.train_job(one, tmp_path, data, BATCH, 6)
-    assert len(losses) == 6 == len(distributed.read_losses(tmp_path))
-    assert losses[:2] == first
-    assert int(model.optimizer.iterations) == 6
-
-
-def test_workers_say_who_has_not_come_and_end(tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(ALONE)
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for index in (0, 1):  # of a cluster each
-            hosts = [f"127.0.0.1:{port}" for port in distributed.free_ports(2)]
-            processes += stack.enter_context(
-                distributed.started(script, tmp_path, hosts, [index]))
-        assert distributed.finished(processes, 180, grace=60) == [1, 1]
-    for index in (0, 1):
-        assert distributed.said(tmp_path, index).startswith(
-            f"worker {index}: waited 3 s for worker {1 - index} (127.0.0.1:")
-
-
-def test_worker_says_that_its_port_is_taken_and_ends(tmp_path):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        taken = f"127.0.0.1:{other.getsockname()[1]}"
-        script = tmp_path / "worker.py"
-        script.write_text(ALONE)
-        hosts = [f"127.0.0.1:{distributed.free_ports(1)[0]}", taken]
-        with distributed.started(script, tmp_path, hosts, [1]) as processes:
-            assert distributed.finished(processes, 180) == [1]
-    assert distributed.said(tmp_path, 1).startswith(
-        f"worker 1: cannot listen at {taken} (Address already in use). Choose")
-
-
-def sleepers(tmp_path, lines):
-    """Start two workers of a few lines that end when they are told to."""
-    script = tmp_path / "worker.py"
-    script.write_text(
-        "import json, os, sys, time\nindex = json.loads("
-        "os.environ['TF_CONFIG'])['task']['index']\n" + lines)
-    return distributed.started(script, tmp_path, ["a:1", "b:2"])
-
-
-def test_once_a_worker_fails_the_others_are_ended(tmp_path):
-    # Left alone, the other would end well by itself.
-    with sleepers(tmp_path, "sys.exit(7) if index else time.sleep(20)") as (
-            processes):
-        assert distributed.finished(processes, 60, grace=0.2) == [
-            -signal.SIGKILL, 7]
-
-
-def test_workers_that_do_not_end_are_killed_in_time(tmp_path):
-    with sleepers(tmp_path, "time.sleep(100)") as processes:
-        with pytest.raises(TimeoutError, match="after 1 s and were killed"):
-            distributed.finished(processes, 1)
-        assert [each.poll() for each in processes] == [-signal.SIGKILL] * 2
-
-
-def test_an_error_in_the_caller_leaves_no_worker(tmp_path):
-    with pytest.raises(RuntimeError), sleepers(
-            tmp_path, "time.sleep(100)") as processes:
-        raise RuntimeError
-    assert [each.poll() for each in processes] == [-signal.SIGKILL] * 2
-
-
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 def test_ring_all_reduce_gives_each_worker_the_sum(workers):
     arrays = np.random.default_rng(0).integers(0, 99, (workers, 11))
@@ -423,11 +279,20 @@ def test_window_shuffles_the_same_way_each_time_and_loses_nothing(tmp_path):
     labels = np.arange(32, dtype="uint8")
     distributed.write_records(
         tmp_path / "0", np.zeros((32, 8, 8, 3), "uint8"), labels)
-    orders = [np.concatenate([each for _, each in read(
-        [tmp_path / "0"], 4, window=20)]) for _ in range(2)]
-    np.testing.assert_array_equal(*orders)
+    data, orders = None, []
+    for seed in (None, 1, 2):  # the first two read the same dataset twice
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
+        if seed != 1:
+            data = distributed.read_records(
+                [tmp_path / "0"], (8, 8, 3), 8, window=20)
+        orders.append(np.concatenate([each for _, each in data.take(4)]))
+    np.testing.assert_array_equal(orders[0], orders[1])
+    np.testing.assert_array_equal(orders[0], orders[2])
     assert not np.array_equal(orders[0], labels)
     np.testing.assert_array_equal(np.sort(orders[0]), labels)
+    # Within its window each.
+    np.testing.assert_array_equal(np.sort(orders[0][:20]), labels[:20])
 
 
 def megabytes():
@@ -457,6 +322,196 @@ def test_reader_holds_no_more_of_ten_times_the_data(tmp_path):
     data = sum(path.stat().st_size for path in paths) / 1e6
     assert data > 115
     assert large - small < data / 5
+
+
+def test_kill_between_losses_and_checkpoint_drops_the_rows_without_one(
+        root, tmp_path, monkeypatch):
+    import tensorflow as tf
+    shutil.copy(root / "one" / "frozen" / "start.keras", tmp_path)
+    data = distributed.read_records(
+        sorted(root.glob("*.tfrecord")), (8, 8, 3), BATCH)
+    one = tf.distribute.get_strategy()
+    whole, _ = distributed.train_job(one, tmp_path, data, BATCH, 2, every=2)
+    first, replace = distributed.read_losses(tmp_path), os.replace
+
+    def killed(source, target):
+        if str(target).endswith("checkpoint.keras"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        distributed.train_job(one, tmp_path, data, BATCH, 4, every=2)
+    monkeypatch.undo()
+    assert len(distributed.read_losses(tmp_path)) == 4
+    model, losses = distributed.train_job(one, tmp_path, data, BATCH, 6)
+    assert len(losses) == 6 == len(distributed.read_losses(tmp_path))
+    assert losses[:2] == first
+    assert int(model.optimizer.iterations) == 6
+
+
+def test_job_without_a_model_says_where_it_should_be(tmp_path):
+    with pytest.raises(FileNotFoundError, match="start.keras: save a comp"):
+        distributed.train_job(None, tmp_path, None, BATCH, 1)
+
+
+def sleepers(tmp_path, lines):
+    """Start two workers of a few lines that end when they are told to."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import json, os, sys, time\nindex = json.loads("
+        "os.environ['TF_CONFIG'])['task']['index']\n" + lines)
+    return distributed.started(script, tmp_path, ["a:1", "b:2"])
+
+
+def test_once_a_worker_fails_the_others_are_ended(tmp_path):
+    # Left alone, the other would end well by itself.
+    with sleepers(tmp_path, "sys.exit(7) if index else time.sleep(20)") as (
+            processes):
+        assert distributed.finished(processes, 60, grace=0.2) == [
+            -signal.SIGKILL, 7]
+
+
+def test_workers_that_do_not_end_are_killed_in_time(tmp_path):
+    with sleepers(tmp_path, "time.sleep(100)") as processes:
+        with pytest.raises(TimeoutError, match="after 1 s and were killed"):
+            distributed.finished(processes, 1)
+        assert [each.poll() for each in processes] == [-signal.SIGKILL] * 2
+
+
+def test_an_error_in_the_caller_leaves_no_worker(tmp_path):
+    with pytest.raises(RuntimeError), sleepers(
+            tmp_path, "time.sleep(100)") as processes:
+        raise RuntimeError
+    assert [each.poll() for each in processes] == [-signal.SIGKILL] * 2
+
+
+@pytest.mark.parametrize("run", ["two", "workers", "fit"])
+def test_frozen_batch_norm_computes_the_same_on_one_device_and_on(
+        run, local, found):
+    assert max(difference(
+        local / run / "frozen", local / "one" / "frozen")) < 1e-4
+    # The same, but not because nothing was learned.
+    assert apart(weights_of(local / run / "frozen"),
+                 model_of("frozen").get_weights()) > 0.01
+
+
+@pytest.mark.parametrize("run", ["two", "workers"])
+def test_shared_statistics_compute_the_same_on_one_device_and_on(
+        run, local, found):
+    assert max(difference(
+        local / run / "shared", local / "one" / "shared")) < 1e-4
+
+
+@pytest.mark.parametrize("run", ["two", "workers"])
+def test_own_statistics_compute_something_else_on(run, local, found):
+    losses, weights = difference(local / run / "own", local / "one" / "own")
+    assert losses > 1e-3 and weights > 1e-3
+
+
+def test_two_devices_and_two_workers_agree_whatever_the_statistics(
+        local, found):
+    for kind in KINDS:
+        assert max(difference(
+            local / "workers" / kind, local / "two" / kind)) < 1e-4
+
+
+def test_each_worker_keeps_moving_averages_of_its_own(found):
+    assert apart(found[0]["moving"], found[1]["moving"]) > 1e-3
+
+
+def test_fit_with_several_workers_fails_as_the_chapter_says(found):
+    for each in found:
+        assert each["fit"].startswith("Attempt to convert a value (PerReplica")
+
+
+def test_training_of_chapter_8_computes_the_same_under_a_strategy(local):
+    one, two = (
+        training.read_history(local / "train" / name)
+        for name in ("one", "two"))
+    assert [row["epoch"] for row in one + two] == ["1", "2"] * 2
+    for ours, theirs in zip(two, one):
+        assert float(ours["loss"]) == pytest.approx(
+            float(theirs["loss"]), rel=1e-4)
+    trained = [local / "train" / name for name in ("two", "one")]
+    assert apart(*map(weights_of, trained)) < 1e-4
+    assert apart(
+        weights_of(trained[0]), model_of("frozen").get_weights()) > 1e-3
+
+
+def test_workers_share_each_batch_under_data_and_repeat_it_under_off(found):
+    assert [each["DATA 0"] for each in found] == [
+        [[0, 1], [4, 5], [8, 9]], [[2, 3], [6, 7], [10, 11]]]
+    assert found[0]["OFF 0"] == found[1]["OFF 0"] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_workers_take_every_second_file_under_file(found):
+    assert [each["FILE 0"] for each in found] == [
+        [[0, 1], [2, 6], [7, 8]], [[3, 4], [5, 9], [10, 11]]]
+
+
+def test_workers_share_out_shuffled_windows_whatever_their_seeds(found):
+    seen = np.ravel([each["DATA 5"] for each in found])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(12))
+    assert found[0]["DATA 5"] != found[0]["DATA 0"]
+
+
+def test_job_whose_first_worker_is_killed_goes_on_as_if_it_had_not_been(
+        root, local, tmp_path):
+    job = tmp_path / "job"
+    job.mkdir()
+    shutil.copy(root / "one" / "frozen" / "start.keras", job)
+    for path in root.glob("*.tfrecord"):
+        shutil.copy(path, tmp_path)
+    script = tmp_path / "worker.py"
+    script.write_text(LONG_JOB)
+    hosts = [f"127.0.0.1:{port}" for port in distributed.free_ports(2)]
+    with distributed.started(script, tmp_path, hosts) as processes:
+        until(lambda: len(distributed.read_losses(job)) >= 10)
+        processes[0].kill()
+        statuses = distributed.finished(processes, 60)
+    assert statuses[0] == -signal.SIGKILL and statuses[1] != 0
+    before = distributed.read_losses(job)
+    assert 10 <= len(before) < LONG
+    assert run_workers(tmp_path, LONG_JOB) == [0, 0]
+    after = distributed.read_losses(job)
+    assert apart(after[:len(before)], before) < 1e-6
+    # Nothing lost, nothing counted twice: the same as one device, unharmed.
+    reference = distributed.read_losses(local / "one" / "long")
+    assert len(after) == len(reference) == LONG
+    assert apart(after, reference) < 1e-4
+    assert apart(weights_of(job), weights_of(local / "one" / "long")) < 1e-4
+    model = keras.models.load_model(job / "checkpoint.keras")
+    assert int(model.optimizer.iterations) == LONG
+
+
+def test_workers_say_who_has_not_come_and_end(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(ALONE)
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for index in (0, 1):  # of a cluster each
+            hosts = [f"127.0.0.1:{port}" for port in distributed.free_ports(2)]
+            processes += stack.enter_context(
+                distributed.started(script, tmp_path, hosts, [index]))
+        assert distributed.finished(processes, 180, grace=60) == [1, 1]
+    for index in (0, 1):
+        assert distributed.said(tmp_path, index).startswith(
+            f"worker {index}: waited 3 s for worker {1 - index} (127.0.0.1:")
+
+
+def test_worker_says_that_its_port_is_taken_and_ends(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        script = tmp_path / "worker.py"
+        script.write_text(ALONE)
+        hosts = [f"127.0.0.1:{distributed.free_ports(1)[0]}", taken]
+        with distributed.started(script, tmp_path, hosts, [1]) as processes:
+            assert distributed.finished(processes, 180) == [1]
+    assert distributed.said(tmp_path, 1).startswith(
+        f"worker 1: cannot listen at {taken} (Address already in use). Choose")
 
 
 def test_no_process_is_left_behind():

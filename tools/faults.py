@@ -76,6 +76,13 @@ MODULE_FAULTS = (
      "steps * recipe[\"epochs\"]"),
     ("cifar10", "result[flip] = result[flip, :, ::-1]",
      "result[flip] = result[flip, ::-1]"),
+    ("distributed", "tf.reduce_sum(losses) / batch",
+     "tf.reduce_mean(losses)"),
+    ("distributed", "data.skip(done)", "data"),
+    ("distributed", "read_losses(folder)[:done]", "read_losses(folder)"),
+    ("distributed", "4 * params", "2 * params"),
+    ("distributed", "random.experimental.stateless_shuffle(records, [1, 1])",
+     "random.shuffle(records)"),
     ("paper", "weights = 9 * 3 * channels", "weights = 9 * channels"),
     ("paper", "body[:6] + body[11:]", "body[:6] + body[10:]"),
 )

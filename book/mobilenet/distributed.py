@@ -66,10 +66,14 @@ def write_records(path, images, labels):
 def read_records(paths, shape, batch, window=0, policy="DATA"):
     """Return endless batches (images, labels) from TFRecord files.
 
-    images (batch, *shape) are float32 from -1 to 1. A window of so many
-    records is shuffled, always in the same order; the rest stays on the disk.
-    policy says how several workers share the files: see AutoShardPolicy.
+    images (batch, *shape) are float32 from -1 to 1. Windows of so many
+    records are shuffled, alike in every process and every epoch; the rest
+    stays on the disk. policy says how several workers share the files: see
+    AutoShardPolicy.
     """
+    def mixed(records):
+        return tf.random.experimental.stateless_shuffle(records, [1, 1])
+
     def parsed(records):
         values = tf.io.decode_raw(records, tf.uint8)
         images = tf.reshape(values[:, 1:], (batch, *shape))
@@ -81,8 +85,8 @@ def read_records(paths, shape, batch, window=0, policy="DATA"):
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy[policy])
     data = tf.data.TFRecordDataset([str(path) for path in paths])
-    if window:
-        data = data.shuffle(window, seed=1)
+    if window:  # not by shuffle: its order depends on what ran before
+        data = data.batch(window).map(mixed).unbatch()
     data = data.repeat().batch(batch, drop_remainder=True)
     return data.map(parsed).prefetch(2).with_options(options)
 
@@ -137,13 +141,17 @@ def train_job(strategy, folder, data, batch, steps, every=5):
 
     data holds global batches of batch images, in an order that does not
     change. A call goes on after the last checkpoint, one every so many steps;
-    the first worker writes it, all read it, so they need one disk.
+    the first worker writes it, all read it, so they need one disk. Raises
+    FileNotFoundError where folder holds no model.
     """
     folder = pathlib.Path(folder)
-    paths = folder / "checkpoint.keras", folder / "start.keras"
+    path = folder / "checkpoint.keras"
+    if not path.exists():
+        path = folder / "start.keras"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: save a compiled model there first")
     with strategy.scope():
-        model = keras.models.load_model(
-            next(path for path in paths if path.exists()))
+        model = keras.models.load_model(path)
     # One copy of a variable that every device has one of.
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
     losses = read_losses(folder)[:done]

@@ -238,6 +238,12 @@ def check_room(model, folder):
                 path.unlink()
 
 
+def steps_done(model):
+    """Return how many steps model's optimiser has taken."""
+    # Under a strategy each device has a copy of the number: read one.
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+
+
 class Progress(keras.callbacks.Callback):
     """Count the seconds of every sitting in a file; say what is left."""
 
@@ -262,7 +268,7 @@ class Progress(keras.callbacks.Callback):
         """Keep the running mean loss; now and then, write the time."""
         self.losses.append(float(logs["loss"]))
         if self.first is None:  # the first batch waits for its graph
-            self.first = int(self.model.optimizer.iterations)
+            self.first = steps_done(self.model)
             self.began = time.perf_counter()
         elif time.perf_counter() - self.written > self.every:
             self.seconds()
@@ -272,7 +278,7 @@ class Progress(keras.callbacks.Callback):
 
     def left(self):
         """Return in words how long the rest of the run will take."""
-        step = int(self.model.optimizer.iterations)
+        step = steps_done(self.model)
         pace = (time.perf_counter() - self.began) / max(step - self.first, 1)
         minutes = pace * (self.epochs * self.steps - step) / 60
         return f"{minutes:.0f} min left"
@@ -323,7 +329,7 @@ def train(recipe, model, epoch_data, folder, validation=None):
         model = compiled(model, recipe, steps)
         check_room(model, folder)
         write_json(folder / "recipe.json", {**recipe, "versions": versions()})
-    done = int(model.optimizer.iterations) // steps
+    done = steps_done(model) // steps
     rows = read_history(folder, done)
     progress = Progress(folder, recipe["epochs"], steps)
     forward = tf.function(lambda images: model(images, training=True))
