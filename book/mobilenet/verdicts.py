@@ -38,10 +38,10 @@ def careful(check):
                 return "nan is not a number"
         try:
             with np.errstate(all="ignore"):
-                return check(answer, *others)
+                words = check(answer, *others)
         except Exception as error:
-            what = ("your function, or what it returns, stops the check"
-                    if callable(answer) else "this has not the form asked for")
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return f"{what}: {reason[:200]}"
+            words = ("your function, or what it returns, stops the check"
+                     if callable(answer) else "this has not the form asked for"
+                     ) + f": {type(error).__name__}: {error}"
+        return " ".join(words.split())[:300]
     return verdict
