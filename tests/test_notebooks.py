@@ -514,3 +514,10 @@ def test_records_in_a_closed_cell_are_called_what_they_are(chapter, book):
     chapter.cells.append(cell)
     notebooks.sync(chapter, book)
     assert cell.source.startswith("# @title Recorded data\nRUNS_A_CSV = ")
+
+
+def test_what_the_checks_share_is_called_that():
+    cell = new_code_cell("", metadata={
+        "embed": ["verdicts"], "tags": ["hide-input"]})
+    notebooks.sync(new_notebook(cells=[cell]))
+    assert cell.source.startswith("# @title What the checks share\n\"\"\"")

@@ -73,8 +73,10 @@ def embedded_cell(cell, book=BOOK):
     parts = [embedded(reference, book) for reference in cell.metadata.embed]
     title = ""
     if cell.metadata.get("cellView") == "form":
-        title = TITLE + ("Recorded data\n" if all(
-            "/" in reference for reference in cell.metadata.embed)
+        names = cell.metadata.embed
+        title = TITLE + (
+            "Recorded data\n" if all("/" in name for name in names)
+            else "What the checks share\n" if names == ["verdicts"]
             else "Code from earlier chapters\n")
     return title + "\n\n\n".join(parts)
 
