@@ -11,6 +11,7 @@ import pytest
 import repository_links
 import slides
 from bs4 import BeautifulSoup
+from mobilenet import costs, quantization
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -254,6 +255,102 @@ def test_a_chapter_without_its_solutions_breaks_no_rule(name):
         for cell in exercise.solution:
             assert cell.source not in [c.source for c in students.cells]
     assert "<summary>Solution" not in markdown(students)
+
+
+# What the checks say. Chapter 12 is not among those that take any answer.
+
+def checks_of(name, module):
+    """Return the names that a chapter's checks define and use.
+
+    What they need of the chapter itself is what its module has.
+    """
+    found = dict(vars(module))
+    for cell in chapter(name).cells:
+        if "hide-input" in cell.metadata.get("tags", []) and (
+                cell.metadata.get("embed", ["verdicts"]) == ["verdicts"]):
+            exec(cell.source, found)
+    return found
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n < "12"])
+def test_every_check_takes_any_answer(name):
+    defined = [found for cell in chapter(name).cells
+               if cell.cell_type == "code" and not cell.metadata.get("embed")
+               for found in re.findall(
+                   r"(?m)^(?:(@careful)\n)?def check_\w+\(", cell.source)]
+    assert len(defined) >= 4 and set(defined) == {"@careful"}
+
+
+def grouped(wrong_for):
+    """Return a grouped_cost whose MACs are wrong for one number of groups."""
+    def cost(height, width, channels, filters, groups, kernel=3):
+        params = kernel**2 * channels // groups * filters
+        return params, height * width * params * (1 + (groups == wrong_for))
+    return cost
+
+
+@pytest.mark.parametrize("number, answer, words", [
+    (1, (133376, 26141696), "right"), (1, (133376, 2 * 26141696), "FLOPs"),
+    (1, np.array([133376, 26141696]), "right"),
+    (1, (133376, 27496448), "which half strides"),
+    (2, np.int64(153), "right"), (2, np.float64(152), "save only"),
+    (3, grouped(None), "right"), (3, grouped(1), "30 positions"),
+    (3, lambda *sizes: (sizes[2] / 0, 1), "ZeroDivisionError"),
+    (3, lambda *sizes: 1, "cannot unpack")])
+def test_chapter_4_says_what_is_wrong(number, answer, words):
+    found = checks_of("04", costs)
+    found["saving"] = lambda m, k=3: 1 / (1 / m + 1 / k**2)
+    found["layers"] = costs.layers
+    assert words in found[f"check_{number}"](answer)
+
+
+@pytest.mark.parametrize("where, words", [
+    ("COUNTED", "right"), ("FREE", "kind is not yet that of a layer")])
+def test_chapter_4_sees_a_layer_in_the_wrong_list(monkeypatch, where, words):
+    found = checks_of("04", costs)
+    found["small"] = costs.keras.Sequential([
+        costs.keras.Input((4,)), costs.layers.Dense(2)])
+    monkeypatch.setitem(
+        getattr(costs, where), costs.layers.Conv1D, "convolution")
+    assert words in found["check_5"](costs.count)
+
+
+def on_grid(kernel, span=None, kind="float32"):
+    """Return a kernel as rounded with affine, or on a grid of one's own."""
+    scale, zero = span or quantization.affine(kernel.min(), kernel.max())
+    return quantization.dequantize(
+        quantization.quantize(kernel, scale, zero), scale, zero).astype(kind)
+
+
+def by_channel(kernel):
+    return np.stack([on_grid(one) for one in np.moveaxis(kernel, -1, 0)], -1)
+
+
+@pytest.mark.parametrize("number, answer, words", [
+    (1, np.array([1, -0.5, -4]), "right"), (1, (1, None, -4), "still None"),
+    (1, (5, -2.5, -24), "root"), (1, (1, -0.5, -5), "three parts"),
+    (2, 66_311, "right"), (2, 66_311.57, "round down"),
+    (2, 66_312, "round down"), (2, 65_793, "symmetrically"),
+    (2, "66311", "give one number"), (2, 66_310, "how large"),
+    (3, on_grid, "right"), (3, lambda kernel: kernel * 1.00001, "grid"),
+    (3, lambda kernel: kernel.astype("float16"), "grid"),
+    (3, by_channel, "grid"), (3, lambda kernel: (kernel, 1), "stops"),
+    (3, lambda kernel: kernel.astype("int8"), "which floats")])
+def test_chapter_11_says_what_is_wrong(number, answer, words):
+    found = checks_of("11", quantization)
+    assert words in found[f"check_{number}"](answer)
+
+
+@pytest.mark.parametrize("floats, depthwise, words", [
+    (0.1, 0.05, "cannot tell"), (0.9, 0.89, "cannot tell"),
+    (0.9, 0.5, "right")])
+def test_chapter_11_does_not_judge_by_a_network_that_guesses(
+        floats, depthwise, words):
+    found = checks_of("11", quantization)
+    found["in_floats"] = floats
+    found["share_with"] = lambda kind: (
+        depthwise if kind == "depthwise" else floats)
+    assert words in found["check_5"]("depthwise")
 
 
 def run_command(monkeypatch, *arguments):
