@@ -193,10 +193,17 @@ def loaded(running, address):
 
 
 def axe():
-    """Return the script of axe-core, which a package carries."""
+    """Return the script of axe-core, which a package carries.
+
+    It lays out every section first: axe measures what lies on what, and a
+    section that is not laid out has no places yet.
+    """
     import axe_playwright_python
-    return pathlib.Path(axe_playwright_python.__file__).with_name(
+    script = pathlib.Path(axe_playwright_python.__file__).with_name(
         "axe.min.js").read_text(encoding="utf8")
+    return script + """;
+    document.head.append(Object.assign(document.createElement("style"), {
+      textContent: "section {content-visibility: visible !important}"}));"""
 
 
 def violations(running, address):
