@@ -257,7 +257,7 @@ def test_a_chapter_without_its_solutions_breaks_no_rule(name):
     assert "<summary>Solution" not in markdown(students)
 
 
-# What the checks say. Chapter 12 is not among those that take any answer.
+# What the checks say.
 
 def checks_of(name, module):
     """Return the names that a chapter's checks define and use.
@@ -272,7 +272,7 @@ def checks_of(name, module):
     return found
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n < "12"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_check_takes_any_answer(name):
     defined = [found for cell in chapter(name).cells
                if cell.cell_type == "code" and not cell.metadata.get("embed")

@@ -212,7 +212,8 @@ def violations(running, address):
     for width in (1280, 360):
         for scheme in ("light", "dark"):
             page = running.new_page(
-                viewport={"width": width, "height": 800}, color_scheme=scheme)
+                viewport={"width": width, "height": 800}, color_scheme=scheme,
+                reduced_motion="reduce")  # colours change at once
             page.goto(address, wait_until="load")
             page.add_script_tag(content=axe())
             for one in page.evaluate("axe.run()")["violations"]:
