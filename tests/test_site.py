@@ -12,6 +12,7 @@ import xml.etree.ElementTree
 import pages
 import pytest
 import repository_links
+import weight
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -49,6 +50,13 @@ def pages_of(site):
     return {
         path.relative_to(site).as_posix(): Page(path)
         for path in site.rglob("*.html") if "_static" not in path.parts}
+
+
+def test_the_theme_does_not_lay_out_the_whole_page(published):
+    script = published / "_static" / "scripts" / "pydata-sphinx-theme.js"
+    text = script.read_text(encoding="utf8")
+    assert text.count('querySelectorAll("[data-box]")') == 1
+    assert not weight.BOXES.search(text)
 
 
 def test_every_chapter_launches_its_own_file_from_the_fork(published):

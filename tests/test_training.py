@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -65,6 +66,20 @@ def run(tmp_path_factory):
     """Return (folder, model, rows) of one run of three epochs."""
     folder = tmp_path_factory.mktemp("runs") / "new" / "tiny"
     return folder, *trained(folder)
+
+
+def test_minutes_are_those_of_twenty_steps_and_cost_the_model_nothing(
+        monkeypatch):
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    before = [array.copy() for array in model.get_weights()]
+    batches = cifar10.pipeline(*cifar10.generated_images(24 * 32), 32)
+    readings = iter([7.0, 47.0])  # 20 steps in 40 s
+    monkeypatch.setattr(training, "time", types.SimpleNamespace(
+        perf_counter=lambda: next(readings)))
+    minutes = training.minutes_for(TINY, model, batches)
+    assert minutes == pytest.approx(2 * 24 * TINY["epochs"] / 60)
+    for was, array in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, array)
 
 
 def test_history_has_one_whole_row_an_epoch(run):

@@ -193,17 +193,23 @@ def loaded(running, address):
 
 
 def axe():
-    """Return the script of axe-core, which a package carries.
+    """Return a script that makes violations(options), a promise, of axe-core.
 
     It lays out every section first: axe measures what lies on what, and a
-    section that is not laid out has no places yet.
+    section that is not laid out has no places yet. Then it waits for what
+    the page's own scripts do when one is laid out.
     """
     import axe_playwright_python
     script = pathlib.Path(axe_playwright_python.__file__).with_name(
         "axe.min.js").read_text(encoding="utf8")
     return script + """;
     document.head.append(Object.assign(document.createElement("style"), {
-      textContent: "section {content-visibility: visible !important}"}));"""
+      textContent: "section {content-visibility: visible !important}"}));
+    window.violations = async (options) => {
+      await new Promise((done) => requestAnimationFrame(
+        () => setTimeout(done, 50)));
+      return (await axe.run(options ?? {})).violations;
+    };"""
 
 
 def violations(running, address):
@@ -216,7 +222,7 @@ def violations(running, address):
                 reduced_motion="reduce")  # colours change at once
             page.goto(address, wait_until="load")
             page.add_script_tag(content=axe())
-            for one in page.evaluate("axe.run()")["violations"]:
+            for one in page.evaluate("violations()"):
                 nodes = found.setdefault(f"{one['id']} ({one['impact']})", {})
                 for node in one["nodes"]:
                     nodes[str(node["target"])] = f"{width} {scheme}"

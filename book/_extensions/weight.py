@@ -27,6 +27,9 @@ PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
 CLASSES = re.compile(r'\bclass="([^"]*)"')
 STIX = pathlib.Path(
     ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
+# Where the theme asks every box whether it scrolls, which lays out the whole
+# page at once; book.js asks each when it is laid out.
+BOXES = re.compile(r'\["pre",[^\]]+\]\.join\(", "\)')
 # The upright letters of a formula that a browser draws in italics.
 ITALICS = [*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E]
 
@@ -174,6 +177,9 @@ def finish(app, error):
         path.read_text(encoding="utf8")
         for path in pathlib.Path(app.outdir).rglob("*.html")
         if static not in path.parents]
+    theme = static / "scripts" / "pydata-sphinx-theme.js"
+    theme.write_text(BOXES.sub(
+        '"[data-box]"', theme.read_text(encoding="utf8")), encoding="utf8")
     scripts = "".join(
         path.read_text(encoding="utf8") for path in static.rglob("*.js")
         if path.name != "fontawesome.js")

@@ -1,7 +1,8 @@
-// A formula that scrolls in its box can be reached and moved by the keyboard.
-// All boxes are asked before one is changed, so that the page is laid out once.
-const boxes = [...document.querySelectorAll(".formula")];
-new ResizeObserver(() => {
+// A box that scrolls can be reached and moved by the keyboard. Each is asked
+// when it is laid out, all of them before one is changed: to ask a box far
+// below the window would lay out the page down to there.
+const watch = new ResizeObserver((entries) => {
+  const boxes = entries.map((entry) => entry.target);
   const wide = boxes.map((box) => box.scrollWidth > box.clientWidth);
   boxes.forEach((box, place) => {
     if (wide[place]) {
@@ -10,4 +11,8 @@ new ResizeObserver(() => {
       box.removeAttribute("tabindex");
     }
   });
-}).observe(document.documentElement);
+});
+document.querySelectorAll(
+  "pre, .cell_output > .output, .jp-RenderedHTMLCommon,"
+  + " .pst-scrollable-table-container, .formula",
+).forEach((box) => watch.observe(box));
