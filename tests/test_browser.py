@@ -254,6 +254,7 @@ def test_a_wide_formula_scrolls_in_its_box_by_keyboard(running, home):
     with opened(running, home, viewport=PHONE) as page:
         page.goto(home + "book/02-convolution.html")
         box = page.locator("[id='equation-2.11']")
+        box.scroll_into_view_if_needed()  # as reading does
         assert box.evaluate("one => one.scrollWidth > one.clientWidth")
         page.wait_for_function(
             "document.getElementById('equation-2.11').tabIndex == 0")
