@@ -1,6 +1,7 @@
 """What a class needs of the book: exercises, plans, glossary, slides."""
 
 import copy
+import csv
 import re
 import types
 
@@ -553,6 +554,22 @@ def test_homework_takes_as_long_as_its_chapters_say():
     for number, minutes in read:
         numbers = course.census(chapter(f"{int(number):02}"))
         assert numbers["reading"] == int(minutes), number
+
+
+def test_a_node_holds_as_many_students_as_the_table_says():
+    with course.RECORD.open(newline="") as file:
+        rows = {row["chapter"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {*(path.stem for path in CHAPTERS), "packages"}
+    del rows["packages"]
+    name = max(rows, key=lambda name: int(rows[name]["peak MB"]))
+    peak = int(rows[name]["peak MB"])
+    text = re.sub(r"\s+", " ", page("for-instructors"))
+    assert f"chapter {int(name[:2])}'s {peak:,} MB" in text
+    held = re.findall(r"(\d+) GB hold (\d+)", text)
+    assert len(held) == 3
+    for memory, students in held:
+        assert (int(memory) - 2) * 1000 // peak == int(students)
+    assert max(float(row["minutes"]) for row in rows.values()) <= 2
 
 
 def test_each_chapter_has_its_notes_for_a_teacher():

@@ -17,6 +17,7 @@ import ast
 import copy
 import csv
 import importlib.metadata
+import math
 import os
 import pathlib
 import re
@@ -299,7 +300,8 @@ def kept(name, minutes, peak, size):
         with RECORD.open(encoding="utf8", newline="") as file:
             rows = {row["chapter"]: row for row in csv.DictReader(file)}
     rows[name] = {
-        "chapter": name, "minutes": minutes and f"{minutes:.1f}",
+        "chapter": name,
+        "minutes": minutes and f"{math.ceil(10 * minutes) / 10:.1f}",
         "peak MB": peak and round(peak / 1e6),
         "disk MB": f"{size / 1e6:.1f}", "cores": os.cpu_count()}
     print(*rows[name].values(), flush=True)
