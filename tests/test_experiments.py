@@ -1,8 +1,10 @@
 """The controlled experiments: what an arm changes, and what was recorded."""
 
+import csv
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
@@ -142,6 +144,33 @@ def test_commands_train_what_is_left_and_sum_it_up(
     macs = 64 * 27 * 8 + 16 * (9 * 8 + 8 * 16) + 16 * 10
     assert lines[1].split(",")[2] == str(macs)
     assert lines[1].endswith(",")  # no accuracy on test images
+
+
+def test_race_trains_in_turn_to_the_goal_and_counts_who_missed_it(
+        tiny_runs, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "RACE", {
+        name: {**experiments.PROTOCOL, **TINY["tiny"], "epochs": epochs}
+        for name, epochs in (("note", 3), ("ours", 2))})
+    asked = []
+
+    def share(model, data, **_settings):
+        asked.append(len(data))
+        return {"accuracy": (0.1, 0.7, 0.1, 0.1, 0.8, 0.9)[len(asked) - 1]}
+
+    monkeypatch.setattr(keras.Model, "evaluate", share)
+    monkeypatch.setattr(experiments, "RACE_GOAL", 0.7)
+    run(monkeypatch, "race")
+    assert asked == [1] * 6  # the 32 images set aside, not the 9 for tests
+    with (tiny_runs / "race.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["recipe"], row["seed"], row["epochs"], row["val_accuracy"])
+            for row in rows] == [
+        ("note", "1", "2", "0.7000"), ("ours", "1", "2", "0.1000"),
+        ("note", "2", "1", "0.8000"), ("ours", "2", "1", "0.9000")]
+    assert all(float(row["seconds"]) > 0 for row in rows)
+    said = capsys.readouterr().out
+    assert "1 of 4 ended before the goal of 70.0%" in said
+    assert "or 1 to" in said
 
 
 RECORDED = sorted(RUNS.glob("experiments/*/recipe.json"))
