@@ -316,9 +316,9 @@ def train(recipe, model, epoch_data, folder, validation=None):
 
     epoch_data(epoch) gives the shuffled batches of epoch 0, 1, ...; after
     each epoch folder gets a row in history.csv (epoch, loss, accuracy,
-    val_loss and val_accuracy on the batches of validation, the latter also
-    by each batch's own statistics, seconds) and a checkpoint, from which a
-    later call goes on. start.csv holds the running mean loss of the first 20
+    val_loss and val_accuracy on the batches of validation, seconds; where
+    batch norm is Keras's own, val_accuracy_batch too, by each batch's own
+    statistics) and a checkpoint, from which a later call goes on. start.csv holds the running mean loss of the first 20
     steps, clock the seconds of all calls. Losses are in nats. Raises OSError
     before the first step where folder cannot hold the run, ValueError where
     it holds another.
