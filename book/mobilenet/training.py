@@ -318,10 +318,10 @@ def train(recipe, model, epoch_data, folder, validation=None):
     each epoch folder gets a row in history.csv (epoch, loss, accuracy,
     val_loss and val_accuracy on the batches of validation, seconds; where
     batch norm is Keras's own, val_accuracy_batch too, by each batch's own
-    statistics) and a checkpoint, from which a later call goes on. start.csv holds the running mean loss of the first 20
-    steps, clock the seconds of all calls. Losses are in nats. Raises OSError
-    before the first step where folder cannot hold the run, ValueError where
-    it holds another.
+    statistics) and a checkpoint, from which a later call goes on. start.csv
+    holds the running mean loss of the first 20 steps, clock the seconds of
+    all calls. Losses are in nats. Raises OSError before the first step where
+    folder cannot hold the run, ValueError where it holds another.
     """
     folder = pathlib.Path(folder)
     checkpoint = folder / "checkpoint.keras"
