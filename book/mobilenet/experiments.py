@@ -27,16 +27,18 @@ SHALLOW = (
     (1024, 1),
 )
 
-# Of each optimiser, four learning rates about half a decade apart. None has
-# weight decay, which Keras would scale by the rate.
+# Of each optimiser, learning rates about half a decade apart: four, and more
+# above them, since the best of four was the highest. None has weight decay,
+# which Keras would scale by the rate.
 OPTIMIZERS = {
     "sgd": ({"class_name": "SGD", "momentum": 0.9, "nesterov": True},
-            (0.03, 0.1, 0.3, 1.0)),
-    "nadam": ({"class_name": "Nadam"}, (0.0003, 0.001, 0.003, 0.01)),
+            (0.03, 0.1, 0.3, 1.0, 3.0)),
+    "nadam": ({"class_name": "Nadam"},
+              (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)),
     "rmsprop": ({"class_name": "RMSprop", "epsilon": 1e-7},
-                (0.0003, 0.001, 0.003, 0.01)),
+                (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)),
     "rmsprop-epsilon-1": ({"class_name": "RMSprop", "epsilon": 1.0},
-                          (0.03, 0.1, 0.3, 1.0)),
+                          (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
 }
 
 # What each arm changes in the protocol; None leaves a part of it out. The
