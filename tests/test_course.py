@@ -2,6 +2,8 @@
 
 import copy
 import csv
+import itertools
+import math
 import re
 import types
 
@@ -12,7 +14,7 @@ import pytest
 import repository_links
 import slides
 from bs4 import BeautifulSoup
-from mobilenet import costs, quantization
+from mobilenet import costs, experiments, quantization
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -314,6 +316,37 @@ def test_chapter_4_sees_a_layer_in_the_wrong_list(monkeypatch, where, words):
     monkeypatch.setitem(
         getattr(costs, where), costs.layers.Conv1D, "convolution")
     assert words in found["check_5"](costs.count)
+
+
+def share_of_deals(differ):
+    """Return a permutation test of how two lists differ, as a number."""
+    def permutation(a, b):
+        values, seen = [*a, *b], differ(list(a), list(b)) - 1e-9
+        deals = list(itertools.permutations(values))
+        return np.mean([
+            differ(deal[:len(a)], deal[len(a):]) >= seen for deal in deals])
+    return permutation
+
+
+two_sided = share_of_deals(lambda a, b: abs(np.mean(a) - np.mean(b)))
+
+
+@pytest.mark.parametrize("number, answer, words", [
+    (1, 2 / 70, "right"), (1, np.float32(2 / 70), "right"),
+    (1, 1 / 70, "either arm"), (1, 1 / 10, "how many orders"),
+    (1, "1/35", "give one number"),
+    (2, 7, "right"), (2, 6, "with 6 it is 0.202"), (2, 8, "fewer"),
+    (2, 6.125, "whole number"),
+    (4, two_sided, "right"),
+    (4, share_of_deals(lambda a, b: np.mean(b) - np.mean(a)), "returns"),
+    (4, share_of_deals(lambda a, b: abs(sum(a) - sum(b))), "one against"),
+    (4, share_of_deals(
+        lambda a, b: abs(np.median(a) - np.median(b))), "returns"),
+    (4, lambda a, b: 1 / 10, "equal"), (4, lambda a, b: None, "not answered")])
+def test_chapter_9_says_what_is_wrong(number, answer, words):
+    found = checks_of("09", experiments)
+    found.update(math=math, np=np, pooled=0.35)
+    assert words in found[f"check_{number}"](answer)
 
 
 def on_grid(kernel, span=None, kind="float32"):
