@@ -14,7 +14,7 @@ import pytest
 import repository_links
 import slides
 from bs4 import BeautifulSoup
-from mobilenet import costs, experiments, quantization
+from mobilenet import costs, experiments, network, quantization
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -328,6 +328,13 @@ def share_of_deals(differ):
     return permutation
 
 
+def planned(alpha, **changed):
+    """Return an arm with full convolutions and late strides, or changed."""
+    return {"network": {
+        "alpha": alpha, "stem_stride": 1, "body": experiments.LATE,
+        "separable": False, **changed}}
+
+
 two_sided = share_of_deals(lambda a, b: abs(np.mean(a) - np.mean(b)))
 
 
@@ -342,10 +349,17 @@ two_sided = share_of_deals(lambda a, b: abs(np.mean(a) - np.mean(b)))
     (4, share_of_deals(lambda a, b: abs(sum(a) - sum(b))), "one against"),
     (4, share_of_deals(
         lambda a, b: abs(np.median(a) - np.median(b))), "returns"),
-    (4, lambda a, b: 1 / 10, "equal"), (4, lambda a, b: None, "not answered")])
+    (4, lambda a, b: 1 / 10, "equal"), (4, lambda a, b: None, "not answered"),
+    (6, planned(0.09), "right"), (6, planned(0.25), "7.96 times"),
+    (6, planned(0.25, separable=True), "still has depthwise"),
+    (6, planned(0.18, body=network.BODY), "not 4"),
+    (6, {**planned(0.09), "warmup": 3}, "nothing else"),
+    (6, 0.09, "give a dictionary")])
 def test_chapter_9_says_what_is_wrong(number, answer, words):
     found = checks_of("09", experiments)
-    found.update(math=math, np=np, pooled=0.35)
+    found.update(
+        math=math, np=np, pooled=0.35, count=costs.count,
+        mobilenet_v1=network.mobilenet_v1, macs={"late-width-0.25": 12.038656})
     assert words in found[f"check_{number}"](answer)
 
 
