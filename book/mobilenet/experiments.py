@@ -34,7 +34,7 @@ OPTIMIZERS = {
     "sgd": ({"class_name": "SGD", "momentum": 0.9, "nesterov": True},
             (0.03, 0.1, 0.3, 1.0, 3.0)),
     "nadam": ({"class_name": "Nadam"},
-              (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)),
+              (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
     "rmsprop": ({"class_name": "RMSprop", "epsilon": 1e-7},
                 (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)),
     "rmsprop-epsilon-1": ({"class_name": "RMSprop", "epsilon": 1.0},
