@@ -18,7 +18,7 @@ CHAPTER = RUNS.parent / "09-experiments.ipynb"
 # What is no figure of ours: a source's number, a formula, code, a pace.
 OTHERS = re.compile(
     r"\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`"
-    r"|\*\*Time\*\*[^\n]*|^#[^\n]*|\([a-z]+, \d+ minutes\)",
+    r"|\(\d+\.\d\)|\*\*Time\*\*[^\n]*|^#[^\n]*|\([a-z]+, \d+ minutes\)",
     re.DOTALL | re.MULTILINE)
 # A number with a decimal point, or a whole one with its unit.
 FIGURE = re.compile(
