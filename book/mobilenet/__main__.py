@@ -145,7 +145,11 @@ def race():
     for seed in experiments.SEEDS:
         for name, recipe in experiments.RACE.items():
             keras.backend.clear_session()
-            rows.append({"recipe": name, "seed": seed,
+            optimizer = recipe["optimizer"]
+            rows.append({"recipe": name,
+                         "optimizer": optimizer["class_name"],
+                         "rate": optimizer["learning_rate"],
+                         "batch": recipe["batch"], "seed": seed,
                          **heat({**recipe, "seed": seed}),
                          "machine": training.machine()})
             print(*rows[-1].values(), sep=", ", flush=True)

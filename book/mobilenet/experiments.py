@@ -119,10 +119,8 @@ RACE = {
         "validation": 5000},
     "ours": {
         "network": {"stride_on": "pointwise", "use_bias": True},
-        "optimizer": {
-            "class_name": "SGD", "learning_rate": 0.1, "momentum": 0.9,
-            "nesterov": True, "weight_decay": 5e-3},
-        "warmup": 0.5, "norm_momentum": 0.9, "batch": 128, "epochs": 3,
+        "optimizer": {"class_name": "Nadam", "learning_rate": 0.1},
+        "warmup": 0.25, "norm_momentum": 0.9, "batch": 128, "epochs": 3,
         "validation": 5000},
 }
 
