@@ -120,7 +120,7 @@ RACE = {
     "ours": {
         "network": {"stride_on": "pointwise", "use_bias": True},
         "optimizer": {"class_name": "Nadam", "learning_rate": 0.1},
-        "warmup": 0.25, "norm_momentum": 0.9, "batch": 128, "epochs": 3,
+        "warmup": 0.25, "norm_momentum": 0.9, "batch": 128, "epochs": 4,
         "validation": 5000},
 }
 
