@@ -31,14 +31,22 @@ EXPERIMENTS = {
 def prepared(recipe):
     """Return what recipe trains: model, batches by epoch, validation, test.
 
-    The model is untrained, seeded by the recipe; validation is None where
-    the recipe sets no images aside; test is (images, labels).
+    The model is seeded by the recipe, and untrained unless that names a run
+    to start from; validation is None where the recipe sets no images aside;
+    test is (images, labels).
     """
     (images, labels), test = cifar10.load_cifar10()
     keras.utils.set_random_seed(recipe["seed"])
     sides = recipe.get("sides", ())
     side = sides[-1] if sides else 32
     model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
+    if "start" in recipe:
+        weights = RUNS / recipe["start"] / "weights.npz"
+        if not weights.exists():
+            raise FileNotFoundError(
+                f"{weights} is missing, from which this run starts: first"
+                f" train {recipe['start']}, with --again if it is recorded")
+        training.load_weights(model, weights)
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
     epoch_data = training.batches_of(
