@@ -488,7 +488,9 @@ def test_result_counts_right_and_wrong_answers(tmp_path):
 def test_recipe_can_be_built_and_compiled(name):
     recipe = training.RECIPES[name]
     assert set(TINY) <= set(recipe) <= set(TINY) | {
-        "warmup", "smoothing", "augment", "norm_momentum", "cutout", "small"}
+        "warmup", "smoothing", "augment", "norm_momentum", "cutout", "small",
+        "start"}
+    assert recipe.get("start", name) in training.RECIPES
     assert min(recipe["batch"], recipe["epochs"]) >= 1
     model = training.compiled(
         network.mobilenet_v1((32, 32, 3), 10, **recipe["network"]), recipe)
@@ -698,6 +700,28 @@ def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
     command.main()
     assert (tmp_path / "tiny" / "recipe.json").stat().st_mtime_ns > before
     check_record(tmp_path / "tiny", {"tiny": TINY})
+
+
+def test_run_starts_from_the_weights_that_its_recipe_names(
+        run, tmp_path, monkeypatch):
+    from mobilenet import __main__ as command
+    images, labels = cifar10.generated_images(64)
+    monkeypatch.setattr(
+        cifar10, "load_cifar10",
+        lambda: ((images, labels), (images, labels)))
+    more = {**TINY, "start": "tiny"}
+    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY, "more": more})
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "more"])
+    with pytest.raises(SystemExit, match=r"FileNotFound.*tiny\.npz"):
+        command.main()
+    assert not (tmp_path / "runs").exists()
+    training.save_weights(run[1], tmp_path / "tiny.npz")
+    model = prepared(more)[0]
+    for trained, array in zip(
+            run[1].get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(trained.astype("float16"), array)
 
 
 def test_command_ends_with_one_line_where_the_folder_is_in_the_way(

@@ -41,12 +41,7 @@ def prepared(recipe):
     side = sides[-1] if sides else 32
     model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
     if "start" in recipe:
-        weights = RUNS / recipe["start"] / "weights.npz"
-        if not weights.exists():
-            raise FileNotFoundError(
-                f"{weights} is missing, from which this run starts: first"
-                f" train {recipe['start']}, with --again if it is recorded")
-        training.load_weights(model, weights)
+        training.load_weights(model, WEIGHTS / f"{recipe['start']}.npz")
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
     epoch_data = training.batches_of(

@@ -24,9 +24,9 @@ BETTER = {
 # Each recipe holds what may differ from run to run. network: arguments of
 # mobilenet_v1 beside the shape and the ten classes. validation: how many
 # training images are set aside and never trained on. Where they are given,
-# start: the recipe whose trained weights are the first ones; warmup: epochs in
-# which the learning rate climbs to its peak, to fall along a cosine to 0 in
-# the rest; smoothing: the share of each label spread over all classes;
+# start: the recipe whose weights, in weights/, are the first ones; warmup:
+# epochs in which the learning rate climbs to its peak, to fall along a cosine
+# to 0 in the rest; smoothing: the share of each label spread over all classes;
 # augment: shift and mirror the images; cutout: the side of a grey square in
 # each; small: the first epochs see the images at a smaller side; sides: all
 # epochs see them resized, in turn, to these sides; norm_momentum: of batch
@@ -83,10 +83,10 @@ RECIPES = {
         "small": {"epochs": 48, "side": 24},
     },
     "best-more": {
-        "about": "better-stem-1 trained on, with all images and cutout.",
+        "about": "better-stem-1 trained on, as best-cutout is.",
         "start": "better-stem-1", "network": {"stem_stride": 1}, **BETTER,
         "epochs": 46, "cutout": 12, "small": {"epochs": 20, "side": 24},
-        "validation": 0, "seed": 2,
+        "seed": 2,
     },
 }
 
