@@ -83,10 +83,10 @@ RECIPES = {
         "small": {"epochs": 48, "side": 24},
     },
     "best-more": {
-        "about": "better-stem-1 trained on, as best-cutout is.",
+        "about": "better-stem-1 trained on with cutout, from a lower rate.",
         "start": "better-stem-1", "network": {"stem_stride": 1}, **BETTER,
-        "epochs": 46, "cutout": 12, "small": {"epochs": 20, "side": 24},
-        "seed": 2,
+        "optimizer": {**BETTER["optimizer"], "learning_rate": 0.08},
+        "warmup": 1, "epochs": 36, "cutout": 12, "seed": 2,
     },
 }
 
