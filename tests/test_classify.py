@@ -169,7 +169,7 @@ def test_a_bad_file_among_good_ones_ends_with_1_after_all(
 def test_classify_without_its_network_says_which_file_is_missing(
         tmp_path, monkeypatch):
     monkeypatch.setattr(command, "WEIGHTS", tmp_path)
-    with pytest.raises(SystemExit, match=r"better-stem-1\.tflite"):
+    with pytest.raises(SystemExit, match=r"best-all\.tflite"):
         called(monkeypatch, "classify", "x.png")
 
 
@@ -200,5 +200,5 @@ def test_quantize_makes_the_network_that_classify_asks(
 
 def test_quantize_without_weights_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "WEIGHTS", pathlib.Path(tmp_path))
-    with pytest.raises(SystemExit, match=r"better-stem-1\.npz"):
-        called(monkeypatch, "quantize", "better-stem-1")
+    with pytest.raises(SystemExit, match=r"best-more\.npz"):
+        called(monkeypatch, "quantize", "best-more")

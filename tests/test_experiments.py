@@ -185,6 +185,25 @@ def test_race_trains_in_turn_to_the_goal_and_counts_who_missed_it(
     assert "or 1 to" in said
 
 
+def test_recorded_race_ran_what_races_to_its_goal_in_turn():
+    with (RUNS / "race.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["seed"]), row["recipe"]) for row in rows] == [
+        (seed, name) for seed in experiments.SEEDS
+        for name in experiments.RACE]
+    for row in rows:
+        recipe = experiments.RACE[row["recipe"]]
+        assert row["optimizer"] == recipe["optimizer"]["class_name"]
+        assert float(row["rate"]) == recipe["optimizer"]["learning_rate"]
+        for name in ("batch", "norm_momentum"):
+            assert float(row[name]) == recipe[name]
+        assert float(row["seconds"]) > 0
+        assert int(row["epochs"]) <= recipe["epochs"]
+        assert float(row["val_accuracy"]) >= experiments.RACE_GOAL or (
+            int(row["epochs"]) == recipe["epochs"])
+    assert len({(row["machine"], row["tensorflow"]) for row in rows}) == 1
+
+
 RECORDED = sorted(RUNS.glob("experiments/*/recipe.json"))
 
 

@@ -332,6 +332,8 @@ RULES = {
         also(":::{note}\nLook.\n:::"), "':::{' in Markdown shows raw"),
     "MyST role": (also("See {numref}`fig`."), "in Markdown shows raw"),
     "MyST citation": (also("{cite:p}`howard`"), "in Markdown shows raw"),
+    "formula in a summary": (
+        also("<summary>1. Is $x$ 2?</summary>"), "shows raw on the site"),
     **{f"no {section}": (without(section), f"there is no {section}")
        for section in (
            "**You will be able to**", "**You need**", "**Time**",

@@ -37,6 +37,8 @@ SECTIONS = (
     "## Check yourself", "## Exercises", "## Key points", "## Next",
 )
 MYST = re.compile(r":::\{|```\{|\{(?:cite|numref|eq|doc|ref|term|math)[:}`]")
+# The site reads no Markdown inside a line of HTML.
+RAW = re.compile(r"<summary>[^<]*[$`*]")
 
 
 def named_source(module_text, name):
@@ -209,6 +211,8 @@ def text_problems(notebook):
             yield f"there is no {section}"
     if found := MYST.search(text):
         yield f"{found.group()!r} in Markdown shows raw in Colab"
+    if found := RAW.search(text):
+        yield f"{found.group()!r} shows raw on the site: say it in words"
 
 
 def problems(notebook, book=BOOK):

@@ -21,11 +21,26 @@ from mobilenet import (
 
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
 WEIGHTS = RUNS.parent / "weights"
-CLASSIFIER = "better-stem-1"  # the run whose int8 network classify asks
+CLASSIFIER = "best-all"  # the run whose int8 network classify asks
 # A run's folder, from RUNS, and its recipe.
 EXPERIMENTS = {
     f"experiments/{arm}-seed-{seed}": experiments.recipe(arm, seed)
     for arm in experiments.ARMS for seed in experiments.SEEDS}
+
+
+def start_of(recipe):
+    """Return the path of the weights from which recipe starts.
+
+    Those of the book, or else those that a training left in runs/. Raises
+    FileNotFoundError where there are neither.
+    """
+    name = recipe["start"]
+    for path in (WEIGHTS / f"{name}.npz", RUNS / name / "weights.npz"):
+        if path.exists():
+            return path
+    raise FileNotFoundError(
+        f"there are no weights of {name} to start from: first run"
+        f" python -m mobilenet train {name} --again")
 
 
 def prepared(recipe):
@@ -41,7 +56,7 @@ def prepared(recipe):
     side = sides[-1] if sides else 32
     model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
     if "start" in recipe:
-        training.load_weights(model, WEIGHTS / f"{recipe['start']}.npz")
+        training.load_weights(model, start_of(recipe))
     (images, labels), aside = cifar10.validation_split(
         images, labels, recipe["validation"])
     epoch_data = training.batches_of(
@@ -149,12 +164,14 @@ def race():
         for name, recipe in experiments.RACE.items():
             keras.backend.clear_session()
             optimizer = recipe["optimizer"]
-            rows.append({"recipe": name,
-                         "optimizer": optimizer["class_name"],
-                         "rate": optimizer["learning_rate"],
-                         "batch": recipe["batch"], "seed": seed,
-                         **heat({**recipe, "seed": seed}),
-                         "machine": training.machine()})
+            rows.append({
+                "recipe": name, "optimizer": optimizer["class_name"],
+                "rate": optimizer["learning_rate"],
+                "norm_momentum": recipe["norm_momentum"],
+                "batch": recipe["batch"], "seed": seed,
+                **heat({**recipe, "seed": seed}),
+                "machine": training.machine(),
+                "tensorflow": training.versions()["tensorflow"]})
             print(*rows[-1].values(), sep=", ", flush=True)
             training.write_rows(RUNS / "race.csv", rows)
     medians = {name: statistics.median(

@@ -108,19 +108,19 @@ QUESTIONS = {
 SEEDS = (1, 2, 3)
 
 # A race to an accuracy on the images set aside: the note's optimiser and
-# ours, on the note's network, with one input pipeline and one batch norm.
+# ours, on the note's network, with one input pipeline. Both train in the fused
+# batch norm, with the momentum that Keras gives the note's.
 RACE_GOAL = 0.635
-RACE_EPOCHS = 30
 RACE = {
     "note": {
         "network": {"stride_on": "pointwise", "use_bias": True},
         "optimizer": {"class_name": "Nadam", "learning_rate": 0.01},
-        "norm_momentum": 0.9, "batch": 128, "epochs": RACE_EPOCHS,
+        "norm_momentum": 0.99, "batch": 128, "epochs": 30,
         "validation": 5000},
     "ours": {
         "network": {"stride_on": "pointwise", "use_bias": True},
         "optimizer": {"class_name": "Nadam", "learning_rate": 0.1},
-        "warmup": 0.25, "norm_momentum": 0.9, "batch": 128, "epochs": 4,
+        "warmup": 0.25, "norm_momentum": 0.99, "batch": 128, "epochs": 4,
         "validation": 5000},
 }
 
