@@ -1,6 +1,8 @@
 """Commands of the book's code, run from book/: python -m mobilenet ..."""
 
 import argparse
+import functools
+import importlib
 import json
 import pathlib
 import statistics
@@ -11,11 +13,14 @@ import keras
 import numpy as np
 
 from mobilenet import (
+    batches,
     cifar10,
     costs,
     experiments,
-    network,
+    experiments_2,
     quantization,
+    recipes,
+    records,
     training,
 )
 
@@ -24,8 +29,10 @@ WEIGHTS = RUNS.parent / "weights"
 CLASSIFIER = "best-all"  # the run whose int8 network classify asks
 # A run's folder, from RUNS, and its recipe.
 EXPERIMENTS = {
-    f"experiments/{arm}-seed-{seed}": experiments.recipe(arm, seed)
-    for arm in experiments.ARMS for seed in experiments.SEEDS}
+    f"{folder}/{arm}-seed-{seed}": round_of.recipe(arm, seed)
+    for folder, round_of in (
+        ("experiments", experiments), ("experiments-2", experiments_2))
+    for arm in round_of.ARMS for seed in round_of.SEEDS}
 
 
 def start_of(recipe):
@@ -43,6 +50,27 @@ def start_of(recipe):
         f" python -m mobilenet train {name} --again")
 
 
+def built(recipe):
+    """Return the untrained network that recipe names, of ten classes."""
+    module, name = recipe["model"].rsplit(".", 1)
+    build = getattr(importlib.import_module(f"mobilenet.{module}"), name)
+    side = recipe.get("sides", (32,))[-1]
+    return build((side, side, 3), 10, **recipe["network"])
+
+
+def cost(recipe):
+    """Return (multiply-adds, parameters) of recipe's network, for an image."""
+    return built_cost(json.dumps(
+        {k: recipe[k] for k in ("model", "network", "sides") if k in recipe}))
+
+
+@functools.cache
+def built_cost(text):
+    """Return cost of a recipe in JSON: many recipes share a network."""
+    table = costs.count(built(json.loads(text)))
+    return int(table.macs.sum()), int(table.params.sum())
+
+
 def prepared(recipe):
     """Return what recipe trains: model, batches by epoch, validation, test.
 
@@ -52,23 +80,20 @@ def prepared(recipe):
     """
     (images, labels), test = cifar10.load_cifar10()
     keras.utils.set_random_seed(recipe["seed"])
-    sides = recipe.get("sides", ())
-    side = sides[-1] if sides else 32
-    model = network.mobilenet_v1((side, side, 3), 10, **recipe["network"])
+    model = built(recipe)
     if "start" in recipe:
-        training.load_weights(model, start_of(recipe))
-    (images, labels), aside = cifar10.validation_split(
+        records.load_weights(model, start_of(recipe))
+    (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
-    epoch_data = training.batches_of(
-        recipe, cifar10.pipeline, images, labels)
-    validation = cifar10.pipeline(
-        *aside, 250, sides=sides) if len(aside[0]) else None
+    epoch_data = batches.batches_of(recipe, images, labels)
+    validation = batches.pipeline(
+        *aside, 250, sides=recipe.get("sides", ())) if len(aside[0]) else None
     return model, epoch_data, validation, test
 
 
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = {**training.RECIPES, **EXPERIMENTS}[name], RUNS / name
+    recipe, folder = {**recipes.RECIPES, **EXPERIMENTS}[name], RUNS / name
     if (folder / "result.json").exists() and not again:
         print(f"{folder} is recorded already; --again trains it anew")
         return
@@ -77,21 +102,18 @@ def train(name, again=False):
             file.unlink()
     model, epoch_data, validation, test = prepared(recipe)
     trained, rows = training.train(
-        recipe, model, epoch_data, folder, validation)
+        recipe, model, epoch_data, records.Run(folder), validation)
     if name in EXPERIMENTS:  # which never see a test image
         reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
     else:
         # Tested as stored, in float16, and in Keras's own layers.
         model.set_weights(trained.get_weights())
-        training.save_weights(model, folder / "weights.npz")
-        training.load_weights(model, folder / "weights.npz")
-        logits = model.predict(cifar10.pipeline(*test, 250), verbose=0)
-        reached = {"test_accuracy": training.write_answers(
+        records.save_weights(model, folder / "weights.npz")
+        records.load_weights(model, folder / "weights.npz")
+        logits = model.predict(batches.pipeline(*test, 250), verbose=0)
+        reached = {"test_accuracy": records.write_answers(
             folder, logits, test[1])}
-    table = costs.count(model)
-    training.write_result(
-        folder, recipe, int(table.macs.sum()), int(table.params.sum()),
-        **reached)
+    records.write_result(folder, recipe, *cost(recipe), **reached)
     print((folder / "result.json").read_text())
 
 
@@ -121,8 +143,8 @@ def experiment():
 def summary():
     """Write runs/summary.csv, a row for each run that is recorded."""
     rows = []
-    for name, result in results([*training.RECIPES, *EXPERIMENTS]).items():
-        last = training.read_history(RUNS / name)[-1]
+    for name, result in results([*recipes.RECIPES, *EXPERIMENTS]).items():
+        last = records.Run(RUNS / name).history()[-1]
         rows.append({
             "run": name.removeprefix("experiments/"), "seed": result["seed"],
             "macs": result["macs"], "params": result["params"],
@@ -131,7 +153,7 @@ def summary():
             "train_accuracy": f"{float(last['accuracy']):.4f}",
             "val_accuracy": last.get("val_accuracy", "")[:6],
             "test_accuracy": result.get("test_accuracy", "")})
-    training.write_rows(RUNS / "summary.csv", rows)
+    records.write_rows(RUNS / "summary.csv", rows)
     print(f"{len(rows)} runs in {RUNS / 'summary.csv'}")
 
 
@@ -170,10 +192,10 @@ def race():
                 "norm_momentum": recipe["norm_momentum"],
                 "batch": recipe["batch"], "seed": seed,
                 **heat({**recipe, "seed": seed}),
-                "machine": training.machine(),
-                "tensorflow": training.versions()["tensorflow"]})
+                "machine": records.machine(),
+                "tensorflow": records.versions()["tensorflow"]})
             print(*rows[-1].values(), sep=", ", flush=True)
-            training.write_rows(RUNS / "race.csv", rows)
+            records.write_rows(RUNS / "race.csv", rows)
     medians = {name: statistics.median(
         float(row["seconds"]) for row in rows if row["recipe"] == name)
         for name in experiments.RACE}
@@ -191,11 +213,11 @@ def quantize(name):
     Its weights are those in weights/NAME.npz; the ranges of its maps are
     taken from 500 of the images that the recipe trains on.
     """
-    recipe, path = training.RECIPES[name], WEIGHTS / f"{name}.tflite"
-    model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
-    training.load_weights(model, path.with_suffix(".npz"))
+    recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.tflite"
+    model = built(recipe)
+    records.load_weights(model, path.with_suffix(".npz"))
     train_images, _ = cifar10.load_cifar10()
-    (images, _), _ = cifar10.validation_split(
+    (images, _), _ = batches.validation_split(
         *train_images, recipe["validation"])
     path.write_bytes(quantization.converted(model, "int8", images[:500]))
     print(f"{path}: {path.stat().st_size:,} bytes")
@@ -237,14 +259,14 @@ def main():
         return added
 
     one = command(train)
-    one.add_argument("name", choices=[*training.RECIPES, *EXPERIMENTS],
+    one.add_argument("name", choices=[*recipes.RECIPES, *EXPERIMENTS],
                      metavar="NAME", help="of a recipe, or of an experiment")
     one.add_argument("--again", action="store_true")
     command(experiment)
     command(summary)
     command(race)
     one = command(quantize)
-    one.add_argument("name", choices=training.RECIPES, metavar="NAME")
+    one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(classify)
     one.add_argument("files", nargs="+", metavar="IMAGE")
     arguments = vars(parser.parse_args())

@@ -6,7 +6,7 @@ training images set aside, over several seeds.
 
 PROTOCOL = {
     "about": "One arm of a controlled experiment.",
-    "network": {"alpha": 0.25},
+    "model": "network.mobilenet_v1", "network": {"alpha": 0.25},
     "optimizer": {
         "class_name": "SGD", "learning_rate": 0.2, "momentum": 0.9,
         "nesterov": True, "weight_decay": 5e-3},
@@ -113,11 +113,13 @@ SEEDS = (1, 2, 3)
 RACE_GOAL = 0.635
 RACE = {
     "note": {
+        "model": "network.mobilenet_v1",
         "network": {"stride_on": "pointwise", "use_bias": True},
         "optimizer": {"class_name": "Nadam", "learning_rate": 0.01},
         "norm_momentum": 0.99, "batch": 128, "epochs": 30,
         "validation": 5000},
     "ours": {
+        "model": "network.mobilenet_v1",
         "network": {"stride_on": "pointwise", "use_bias": True},
         "optimizer": {"class_name": "Nadam", "learning_rate": 0.1},
         "warmup": 0.25, "norm_momentum": 0.99, "batch": 128, "epochs": 4,

@@ -8,6 +8,7 @@ import contextlib
 import io
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
@@ -39,30 +40,46 @@ def fold(kernel, bias, gamma, beta, mean, variance, epsilon):
     return kernel * factor, (bias - mean) * factor + beta
 
 
+def unfolded(layer):
+    """Return a Keras convolution or dense layer as Folded, nothing folded."""
+    kernel = np.asarray(layer.kernel)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        kernel = kernel[..., 0]
+    if isinstance(layer, keras.layers.Dense):
+        kernel = kernel[None, None]
+    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(
+        kernel.shape[-1], "float32")
+    stride = getattr(layer, "strides", (1, 1))[0]
+    return Folded(layer.name, kernel, bias, stride, -np.inf, np.inf)
+
+
 def folded_layers(model):
-    """Return the Folded layers of a separable mobilenet_v1, in order."""
+    """Return the Folded layers of a chain of convolutions, in order.
+
+    Batch norm and ReLU go into the convolution before them. Raises ValueError
+    naming a layer that is no part of such a chain.
+    """
     found = []
     for layer in model.layers:
-        if not hasattr(layer, "kernel"):
-            continue
-        kernel = np.asarray(layer.kernel)
-        if layer.name.endswith("_depthwise"):
-            kernel = kernel[..., 0]
-        bias = np.zeros(kernel.shape[-1], "float32")
-        if layer.use_bias:
-            bias = np.asarray(layer.bias)
-        if layer.name == "logits":
-            found.append(Folded(
-                layer.name, kernel[None, None], bias, 1, -np.inf, np.inf))
-            continue
-        norm = model.get_layer(f"{layer.name}_bn")
-        kernel, bias = fold(kernel, bias, *map(np.asarray, (
-            norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)),
-            norm.epsilon)
-        ceiling = model.get_layer(f"{layer.name}_relu").max_value
-        found.append(Folded(
-            layer.name, kernel, bias, layer.strides[0], 0,
-            np.inf if ceiling is None else float(ceiling)))
+        if isinstance(layer, (
+                keras.layers.Conv2D, keras.layers.DepthwiseConv2D,
+                keras.layers.Dense)):
+            found.append(unfolded(layer))
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            kernel, bias = fold(found[-1].kernel, found[-1].bias, *map(
+                np.asarray, (layer.gamma, layer.beta, layer.moving_mean,
+                             layer.moving_variance)), layer.epsilon)
+            found[-1] = found[-1]._replace(kernel=kernel, bias=bias)
+        elif isinstance(layer, keras.layers.ReLU):
+            ceiling = layer.max_value
+            found[-1] = found[-1]._replace(
+                low=0, high=np.inf if ceiling is None else float(ceiling))
+        elif not isinstance(layer, (
+                keras.layers.InputLayer,
+                keras.layers.GlobalAveragePooling2D)):
+            raise ValueError(
+                f"layer {layer.name!r}, a {type(layer).__name__}, cannot be"
+                " folded: only a chain of convolutions can")
     return found
 
 
