@@ -5,6 +5,7 @@ import shutil
 
 import pages
 import pytest
+from tiny import trained
 
 FORK = "https://github.com/someone/a-fork"
 HUB = "https://hub.example.org"
@@ -44,3 +45,10 @@ def running():
         pytest.skip(str(error))
     with pages.browser() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """Return (folder, model, rows) of one run of three epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "new" / "tiny"
+    return folder, *trained(folder)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
-from mobilenet import cifar10, network, quantization, training
+from mobilenet import batches, cifar10, network, quantization, recipes, records
 from PIL import Image
 
 
@@ -180,16 +180,16 @@ TINY = {
 
 def test_quantize_makes_the_network_that_classify_asks(
         tmp_path, monkeypatch, capsys):
-    images, labels = cifar10.generated_images(96)
+    images, labels = batches.generated_images(96)
     monkeypatch.setattr(
         cifar10, "load_cifar10", lambda: ((images, labels), None))
-    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY})
     monkeypatch.setattr(command, "WEIGHTS", tmp_path)
     monkeypatch.setattr(command, "CLASSIFIER", "tiny")
     model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
     # A bias that decides for "ship", whatever the image.
     model.get_layer("logits").bias.assign(9 * np.eye(10)[8])
-    training.save_weights(model, tmp_path / "tiny.npz")
+    records.save_weights(model, tmp_path / "tiny.npz")
     called(monkeypatch, "quantize", "tiny")
     size = (tmp_path / "tiny.tflite").stat().st_size
     assert f"{size:,} bytes" in capsys.readouterr().out

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from mobilenet import cifar10, distributed, network, training
+from mobilenet import batches, distributed, network, records
 
 BOOK = pathlib.Path(distributed.__file__).parent.parent
 BATCH, STEPS, LONG = 16, 20, 60
@@ -30,7 +30,7 @@ HEAD = f"""
 import json, os, pathlib, signal, sys
 sys.path.insert(0, {str(BOOK)!r})
 import mobilenet, keras, numpy as np, tensorflow as tf
-from mobilenet import cifar10, distributed, training
+from mobilenet import batches, distributed, records, training
 root = pathlib.Path(sys.argv[1])
 files = sorted(root.glob("*.tfrecord"))
 """
@@ -65,15 +65,15 @@ distributed.save(
 recipe = {{
     "optimizer": {{"class_name": "SGD", "learning_rate": 0.02}},
     "batch": {BATCH}, "seed": 1}}
-images, labels = cifar10.generated_images({4 * BATCH})
-data_of = training.batches_of(
-    recipe, cifar10.pipeline, images[:, :8, :8], labels)
+images, labels = batches.generated_images({4 * BATCH})
+data_of = batches.batches_of(
+    recipe, images[:, :8, :8], labels)
 for name, strategy in (("one", one), ("two", two)):
     for epochs in (1, 2):
         with strategy.scope():
             model = keras.models.load_model(root / "one/frozen/start.keras")
             training.train({{**recipe, "epochs": epochs}}, model, data_of,
-                           root / "train" / name)
+                           records.Run(root / "train" / name))
 """
 
 # Two processes: the loop, which images each sees, and fit, which fails.
@@ -144,7 +144,7 @@ def model_of(kind):
 def root(tmp_path_factory):
     """Return a folder with images in four files and a job for each run."""
     folder = tmp_path_factory.mktemp("jobs")
-    images, labels = cifar10.generated_images(320)
+    images, labels = batches.generated_images(320)
     for part in range(4):
         distributed.write_records(
             folder / f"{part}.tfrecord", images[part::4, :8, :8],
@@ -262,15 +262,15 @@ def read(paths, batches, **settings):
 
 
 def test_records_come_back_as_written(tmp_path):
-    images, labels = cifar10.generated_images(16)
+    images, labels = batches.generated_images(16)
     images = images[:, 3:11, 5:13]
     for part in range(2):
         distributed.write_records(
             tmp_path / str(part), images[8 * part:][:8], labels[8 * part:][:8])
-    batches = read([tmp_path / "0", tmp_path / "1"], 3)
-    assert len(batches) == 3
+    found = read([tmp_path / "0", tmp_path / "1"], 3)
+    assert len(found) == 3
     expected = images.astype("float32") / 127.5 - 1
-    for (got, classes), first in zip(batches, (0, 8, 0)):  # and over again
+    for (got, classes), first in zip(found, (0, 8, 0)):  # and over again
         np.testing.assert_allclose(got, expected[first:][:8], atol=1e-6)
         np.testing.assert_array_equal(classes, labels[first:][:8])
 
@@ -427,7 +427,7 @@ def test_fit_with_several_workers_fails_as_the_chapter_says(found):
 
 def test_training_of_chapter_8_computes_the_same_under_a_strategy(local):
     one, two = (
-        training.read_history(local / "train" / name)
+        records.Run(local / "train" / name).history()
         for name in ("one", "two"))
     assert [row["epoch"] for row in one + two] == ["1", "2"] * 2
     for ours, theirs in zip(two, one):

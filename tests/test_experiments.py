@@ -10,8 +10,17 @@ import nbformat
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
-from mobilenet import cifar10, costs, experiments, network, training
-from test_training import RUNS, check_record
+from mobilenet import (
+    batches,
+    cifar10,
+    costs,
+    experiments,
+    network,
+    recipes,
+    records,
+    training,
+)
+from tiny import RUNS, check_record
 
 ARMS = experiments.ARMS
 CHAPTER = RUNS.parent / "09-experiments.ipynb"
@@ -116,13 +125,13 @@ TINY = {"tiny": {"network": {"alpha": 0.25, "body": ((64, 2),)},
 @pytest.fixture
 def tiny_runs(tmp_path, monkeypatch):
     """Replace arms, images and place by small ones; return the place."""
-    images, labels = cifar10.generated_images(130)
+    images, labels = batches.generated_images(130)
     monkeypatch.setattr(
         cifar10, "load_cifar10",
         lambda: ((images, labels), (images[:9] * 0, labels[:9])))
     monkeypatch.setattr(experiments, "ARMS", TINY)
     monkeypatch.setattr(experiments, "SEEDS", (1, 2))
-    monkeypatch.setattr(training, "RECIPES", {})
+    monkeypatch.setattr(recipes, "RECIPES", {})
     monkeypatch.setattr(command, "RUNS", tmp_path)
     monkeypatch.setattr(command, "EXPERIMENTS", {
         f"experiments/tiny-seed-{seed}": experiments.recipe("tiny", seed)
@@ -215,7 +224,7 @@ def test_recorded_experiment_matches_its_arm(path):
         name.split("/")[1]: recipe
         for name, recipe in command.EXPERIMENTS.items()}, "val_accuracy")
     result = json.loads((folder / "result.json").read_text())
-    last = training.read_history(folder)[-1]
+    last = records.Run(folder).history()[-1]
     assert result["val_accuracy"] == pytest.approx(
         float(last["val_accuracy"]), abs=1e-4)
 
@@ -227,20 +236,20 @@ def test_summary_is_what_the_records_say(tmp_path, monkeypatch):
         training, "write_rows", lambda path, rows: written.append(rows))
     command.summary()
     monkeypatch.undo()
-    training.write_rows(tmp_path / "summary.csv", written[0])
+    records.write_rows(tmp_path / "summary.csv", written[0])
     assert (tmp_path / "summary.csv").read_bytes() == committed
 
 
 def test_sides_resize_the_images_in_turn():
-    images, labels = cifar10.generated_images(6)
-    small, _ = next(iter(cifar10.pipeline(images, labels, sides=(16,))))
-    back, _ = next(iter(cifar10.pipeline(images, labels, sides=(16, 32))))
+    images, labels = batches.generated_images(6)
+    small, _ = next(iter(batches.pipeline(images, labels, sides=(16,))))
+    back, _ = next(iter(batches.pipeline(images, labels, sides=(16, 32))))
     assert small.shape == (6, 16, 16, 3) and back.shape == (6, 32, 32, 3)
     # A constant stays itself; a single bright pixel spreads, and keeps its
     # mean through the shrinking.
     grey = np.full((1, 32, 32, 3), 51, np.uint8)
     grey[0, 8, 8] = 255
-    small, _ = next(iter(cifar10.pipeline(grey, labels[:1], sides=(16,))))
+    small, _ = next(iter(batches.pipeline(grey, labels[:1], sides=(16,))))
     assert float(np.mean(small)) == pytest.approx(
         float(np.mean(grey / 127.5 - 1)), abs=1e-3)
     assert float(small[0, 15, 15, 0]) == pytest.approx(51 / 127.5 - 1)

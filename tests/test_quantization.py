@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from mobilenet import cifar10, network, quantization, training
+from mobilenet import batches, cifar10, network, quantization, recipes, records
 
 BOOK = pathlib.Path(__file__).parent.parent / "book"
 REAL = os.environ.get("CIFAR10_DIR")
@@ -386,11 +386,11 @@ def test_without_litert_tensorflows_copy_gives_the_same_answers(
     path.stem for path in (BOOK / "weights").glob("*.tflite")))
 def test_forms_of_a_committed_network_on_the_real_test_images(name):
     """What is expected of int8, on all 10,000; run with -s to read it."""
-    recipe = training.RECIPES[name]
+    recipe = recipes.RECIPES[name]
     model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
-    training.load_weights(model, BOOK / "weights" / f"{name}.npz")
+    records.load_weights(model, BOOK / "weights" / f"{name}.npz")
     training_set, (images, labels) = cifar10.load_cifar10()
-    (kept, _), _ = cifar10.validation_split(
+    (kept, _), _ = batches.validation_split(
         *training_set, recipe["validation"])
     files = {form: quantization.converted(model, form, kept[:500])
              for form in ("float32", "float16", "dynamic", "int8")}

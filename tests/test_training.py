@@ -4,10 +4,8 @@ No number that training reaches is compared, only its direction. The records
 of the book's own runs are checked against the recipes that they name.
 """
 
-import csv
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -18,65 +16,20 @@ import types
 import keras
 import numpy as np
 import pytest
-from mobilenet import cifar10, costs, network, training
+from mobilenet import batches, cifar10, network, recipes, records, training
 from mobilenet.__main__ import prepared
-
-RUNS = pathlib.Path(__file__).parent.parent / "book" / "runs"
-
-TINY = {
-    "about": "A network of three layers on a few generated images.",
-    "network": {"alpha": 0.25, "body": ((64, 2),)},
-    "optimizer": {"class_name": "Nadam", "learning_rate": 0.01},
-    "batch": 32, "epochs": 3, "validation": 32, "seed": 1,
-}
-STEPS = 6
-
-
-def trained(folder, recipe=TINY, asked=None):
-    """Train recipe's network on generated images; return model and rows.
-
-    Each epoch whose batches are asked for is appended to the list asked.
-    """
-    keras.utils.set_random_seed(recipe["seed"])
-    model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
-    images, labels = cifar10.generated_images(32 * STEPS + 32)
-    (images, labels), aside = cifar10.validation_split(images, labels, 32)
-
-    def epoch_data(epoch):
-        if asked is not None:
-            asked.append(epoch)
-        return cifar10.pipeline(
-            images, labels, recipe["batch"], (recipe["seed"], epoch))
-
-    return training.train(
-        recipe, model, epoch_data, folder, cifar10.pipeline(*aside))
-
-
-def history(folder):
-    with (folder / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def epochs(folder):
-    return [row["epoch"] for row in history(folder)]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Return (folder, model, rows) of one run of three epochs."""
-    folder = tmp_path_factory.mktemp("runs") / "new" / "tiny"
-    return folder, *trained(folder)
+from tiny import RUNS, STEPS, TINY, check_record, epochs, history, trained
 
 
 def test_minutes_are_those_of_twenty_steps_and_cost_the_model_nothing(
         monkeypatch):
     model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
     before = [array.copy() for array in model.get_weights()]
-    batches = cifar10.pipeline(*cifar10.generated_images(24 * 32), 32)
+    data = batches.pipeline(*batches.generated_images(24 * 32), 32)
     readings = iter([7.0, 47.0])  # 20 steps in 40 s
     monkeypatch.setattr(training, "time", types.SimpleNamespace(
         perf_counter=lambda: next(readings)))
-    minutes = training.minutes_for(TINY, model, batches)
+    minutes = training.minutes_for(TINY, model, data)
     assert minutes == pytest.approx(2 * 24 * TINY["epochs"] / 60)
     for was, array in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(was, array)
@@ -104,10 +57,10 @@ def test_loss_goes_down_and_accuracy_up(run):
 def test_model_returned_is_the_one_that_was_trained(run):
     _, model, rows = run
     assert int(model.optimizer.iterations) == 3 * STEPS
-    images, labels = cifar10.generated_images(32 * STEPS + 32)
-    aside = cifar10.validation_split(images, labels, 32)[1]
+    images, labels = batches.generated_images(32 * STEPS + 32)
+    aside = batches.validation_split(images, labels, 32)[1]
     loss = model.evaluate(
-        cifar10.pipeline(*aside), verbose=0, return_dict=True)["loss"]
+        batches.pipeline(*aside), verbose=0, return_dict=True)["loss"]
     # The history keeps five decimals of the same evaluation.
     assert loss == pytest.approx(float(rows[-1]["val_loss"]), abs=1e-3)
 
@@ -193,14 +146,14 @@ def test_kill_before_a_checkpoint_drops_the_row_without_one(
 def test_kill_while_a_row_is_written_leaves_the_old_history(
         tmp_path, monkeypatch):
     rows, path = [{"epoch": 1, "loss": "0.5"}], tmp_path / "history.csv"
-    training.write_rows(path, rows)
+    records.write_rows(path, rows)
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        training.write_rows(path, [*rows, {"epoch": 2, "loss": "0.4"}])
+        records.write_rows(path, [*rows, {"epoch": 2, "loss": "0.4"}])
     assert epochs(tmp_path) == ["1"]
 
 
@@ -208,15 +161,15 @@ SITTING = """
 import sys
 sys.path.insert(0, {book!r})
 import keras
-from mobilenet import cifar10, network, training
+from mobilenet import batches, network, records, training
 keras.utils.set_random_seed(1)
 recipe = {recipe!r}
 model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
-images, labels = cifar10.generated_images(32 * 300)
+images, labels = batches.generated_images(32 * 300)
 training.Progress.every = 0.1
 training.train(
-    recipe, model, lambda epoch: cifar10.pipeline(
-        images, labels, 32, (1, epoch)), {folder!r})
+    recipe, model, lambda epoch: batches.pipeline(
+        images, labels, 32, (1, epoch)), records.Run({folder!r}))
 """
 
 
@@ -312,8 +265,8 @@ def test_first_epochs_see_smaller_images_with_grey_squares():
     images = np.full((8, 32, 32, 3), 255, np.uint8)
     recipe = {**BETTER, "augment": True, "cutout": 12,
               "small": {"epochs": 2, "side": 24}}
-    data = training.batches_of(
-        recipe, cifar10.pipeline, images, np.zeros(8, np.uint8))
+    data = batches.batches_of(
+        recipe, images, np.zeros(8, np.uint8))
     shapes = [next(iter(data(epoch)))[0].shape for epoch in range(3)]
     assert shapes == [(8, 24, 24, 3), (8, 24, 24, 3), (8, 32, 32, 3)]
     grey = np.array(next(iter(data(2)))[0]) < 0.5
@@ -323,8 +276,8 @@ def test_first_epochs_see_smaller_images_with_grey_squares():
     assert len(set(hidden)) > 1  # squares that the edge cuts are smaller
     again = np.array(next(iter(data(2)))[0]) < 0.5
     np.testing.assert_array_equal(grey, again)
-    other = np.array(next(iter(training.batches_of(
-        {**recipe, "seed": 9}, cifar10.pipeline, images,
+    other = np.array(next(iter(batches.batches_of(
+        {**recipe, "seed": 9}, batches.pipeline, images,
         np.zeros(8, np.uint8))(2)))[0]) < 0.5
     assert (grey != other).any()
 
@@ -336,12 +289,12 @@ def test_scheduled_run_goes_on_but_not_over_other_epochs(tmp_path):
     def stopping(recipe):
         keras.utils.set_random_seed(1)
         model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
-        images, labels = cifar10.generated_images(96)
+        images, labels = batches.generated_images(96)
 
         def epoch_data(epoch):
             if epoch == 1 and not (tmp_path / "again").exists():
                 raise StopError
-            return cifar10.pipeline(images, labels, 32, (1, epoch))
+            return batches.pipeline(images, labels, 32, (1, epoch))
 
         return training.train(recipe, model, epoch_data, tmp_path)
 
@@ -408,10 +361,10 @@ def test_copy_with_fused_norms_computes_the_same():
 def test_accuracy_by_batch_keeps_the_moving_statistics():
     model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
     before = model.get_weights()
-    images, labels = cifar10.generated_images(40)
+    images, labels = batches.generated_images(40)
     share = training.batch_accuracy(
         lambda x: model(x, training=True), model,
-        cifar10.pipeline(images, labels, 20))
+        batches.pipeline(images, labels, 20))
     scaled = images.astype("float32") / 127.5 - 1
     for ours, theirs in zip(before, model.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
@@ -422,75 +375,13 @@ def test_accuracy_by_batch_keeps_the_moving_statistics():
     assert share == right / 40
 
 
-def test_weights_come_back_as_float16_rounds_them(tmp_path):
-    path = tmp_path / "weights.npz"
-    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
-    before = model.get_weights()
-    training.save_weights(model, path)
-    for variable in model.weights:
-        variable.assign(variable + 1)
-    training.load_weights(model, path)
-    for ours, theirs in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(
-            ours.astype("float16").astype("float32"), theirs)
-
-
-def test_weight_beyond_float16_is_stored_whole(tmp_path):
-    path = tmp_path / "weights.npz"
-    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
-    bias = model.get_layer("logits").bias
-    bias.assign([123456.0] + [0] * 9)
-    training.save_weights(model, path)
-    bias.assign([0.0] * 10)
-    training.load_weights(model, path)
-    assert float(bias[0]) == 123456
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    path = tmp_path / "weights.npz"
-    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
-    training.save_weights(model, path)
-    wider = network.mobilenet_v1((32, 32, 3), 10, 0.5, body=((64, 2),))
-    with pytest.raises(ValueError, match="another network's weights"):
-        training.load_weights(wider, path)
-
-
-def written_result(folder, logits, labels):
-    (folder / "clock").write_text("3.7")
-    training.write_result(folder, TINY, 12, 5, test_accuracy=(
-        training.write_answers(
-            folder, np.array(logits, "float32"), np.array(labels))))
-
-
-def test_result_counts_right_and_wrong_answers(tmp_path):
-    logits = np.zeros((5, 10))
-    logits[range(5), (3, 3, 0, 1, 2)] = (1, 2, 5, 1, 3)
-    written_result(tmp_path, logits, [3, 4, 0, 1, 9])
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result.pop("machine") and result.pop("versions")["tensorflow"]
-    assert result == {
-        "test_accuracy": 0.6, "epochs": 3, "wall_seconds": 3.7,
-        "macs": 12, "params": 5, "seed": 1}
-    with (tmp_path / "confusion.csv").open(newline="") as file:
-        table = list(csv.DictReader(file))
-    found = {(int(row["label"]), k): int(row[str(k)])
-             for row in table for k in range(10) if row[str(k)] != "0"}
-    assert found == {(0, 0): 1, (1, 1): 1, (3, 3): 1, (4, 3): 1, (9, 2): 1}
-    with (tmp_path / "mistakes.csv").open(newline="") as file:
-        mistakes = list(csv.DictReader(file))
-    assert [(row["image"], row["label"], row["answer"]) for row in mistakes
-            ] == [("4", "9", "2"), ("1", "4", "3")]
-    # e^3 and e^2 among nine ones.
-    assert [row["probability"] for row in mistakes] == ["0.691", "0.451"]
-
-
-@pytest.mark.parametrize("name", training.RECIPES)
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_recipe_can_be_built_and_compiled(name):
-    recipe = training.RECIPES[name]
+    recipe = recipes.RECIPES[name]
     assert set(TINY) <= set(recipe) <= set(TINY) | {
         "warmup", "smoothing", "augment", "norm_momentum", "cutout", "small",
         "start"}
-    start = training.RECIPES[recipe.get("start", name)]
+    start = recipes.RECIPES[recipe.get("start", name)]
     # Images that a start was trained on would not judge its heir.
     assert recipe["validation"] in (0, start["validation"])
     assert min(recipe["batch"], recipe["epochs"]) >= 1
@@ -499,201 +390,13 @@ def test_recipe_can_be_built_and_compiled(name):
     assert type(model.optimizer).__name__ == recipe["optimizer"]["class_name"]
 
 
-def check_record(folder, recipes, reached="test_accuracy"):
-    """Fail unless a folder holds a whole record of the recipe it names.
-
-    reached is the accuracy that the record gives.
-    """
-    assert folder.name in recipes, f"no recipe is called {folder.name}"
-    recipe = recipes[folder.name]
-    written = json.loads((folder / "recipe.json").read_text())
-    versions = written.pop("versions")
-    assert written == json.loads(json.dumps(recipe)), "another recipe"
-    path = folder / "result.json"
-    assert path.exists(), f"{folder.name} has no result: is it still running?"
-    result = json.loads(path.read_text())
-    assert set(result) == {
-        reached, "epochs", "wall_seconds", "macs", "params", "seed",
-        "machine", "versions"}
-    assert set(result["versions"]) == set(versions)
-    rows = history(folder)
-    assert [int(row["epoch"]) for row in rows] == list(
-        range(1, recipe["epochs"] + 1)), "an epoch is missing"
-    assert ("val_loss" in rows[0]) == bool(recipe["validation"])
-    assert result["epochs"] == recipe["epochs"], "epochs differ"
-    assert result["seed"] == recipe["seed"], "seeds differ"
-    # Epochs that a kill cut short are in the one and not in the other.
-    assert result["wall_seconds"] >= sum(
-        float(row["seconds"]) for row in rows) - 0.2
-    assert 0 < result[reached] < 1
-    side = recipe.get("sides", (32,))[-1]
-    table = costs.count(
-        network.mobilenet_v1((side, side, 3), 10, **recipe["network"]))
-    assert result["macs"] == table.macs.sum(), "macs differ"
-    assert result["params"] == table.params.sum(), "params differ"
-    assert (folder / "start.csv").exists()
-    if (folder / "confusion.csv").exists():
-        counts = np.loadtxt(
-            folder / "confusion.csv", int, delimiter=",", skiprows=1)[:, 1:]
-        share = np.trace(counts) / counts.sum()
-        assert result["test_accuracy"] == pytest.approx(share, abs=5e-5)
-
-
-@pytest.mark.parametrize(
-    "folder", [path.parent for path in sorted(RUNS.glob("*/recipe.json"))],
-    ids=lambda folder: folder.name)
-def test_record_matches_its_recipe(folder):
-    check_record(folder, training.RECIPES)
-
-
-REAL = os.environ.get("CIFAR10_DIR")
-RECORDED = sorted(path.parent.name for path in RUNS.glob("*/result.json"))
-
-
-@pytest.fixture(scope="module")
-def real_images():
-    return cifar10.load_cifar10(REAL)
-
-
-def first_losses(recipe, folder, data, monkeypatch):
-    """Return the running mean loss of a recipe's first 20 steps on data."""
-    monkeypatch.setattr(cifar10, "load_cifar10", lambda: data)
-    model, epoch_data, *_ = prepared(recipe)
-    batches = epoch_data(0)
-    model = training.compiled(model, recipe, len(batches))
-    progress = training.Progress(folder, recipe["epochs"], len(batches))
-    model.fit(
-        batches.take(20), shuffle=False, verbose=0, callbacks=[progress])
-    return progress.losses
-
-
-def check_start(found, folder):
-    """Fail unless losses are, loosely, the first that a run recorded.
-
-    The first step's loss comes before any update: it repeats to 3 digits on
-    any machine. Those after it drift apart, and are compared to a tenth.
-    """
-    with (folder / "start.csv").open(newline="") as file:
-        recorded = [float(row["mean_loss"]) for row in csv.DictReader(file)]
-    assert len(found) == len(recorded) == 20
-    assert found[0] == pytest.approx(recorded[0], rel=1e-3), "other start"
-    assert found[19] == pytest.approx(recorded[19], rel=0.1), "other course"
-
-
-@pytest.mark.parametrize("change", [
-    {"seed": 2}, {"network": {"alpha": 0.25, "body": ((64, 1),)}},
-    {"optimizer": {"class_name": "Nadam", "learning_rate": 0.3}}, "data"])
-def test_start_of_another_recipe_or_of_other_data_is_told_apart(
-        change, tmp_path, monkeypatch):
-    images, labels = cifar10.generated_images(700)
-    data = (images, labels), (images[:9], labels[:9])
-    losses = first_losses(TINY, tmp_path, data, monkeypatch)
-    training.write_rows(tmp_path / "start.csv", [
-        {"step": step, "mean_loss": f"{loss:.5f}"}
-        for step, loss in enumerate(losses, start=1)])
-    check_start(first_losses(TINY, tmp_path, data, monkeypatch), tmp_path)
-    if change == "data":
-        data, change = ((images, labels[::-1]), data[1]), {}
-    other = first_losses({**TINY, **change}, tmp_path, data, monkeypatch)
-    with pytest.raises(AssertionError, match="other"):
-        check_start(other, tmp_path)
-
-
-WEIGHTS = sorted((RUNS.parent / "weights").glob("*.npz"))
-
-
-def at_hand(name):
-    """Say whether a run's first weights need none that the book dropped."""
-    start = training.RECIPES[name].get("start")
-    return start is None or start in [path.stem for path in WEIGHTS]
-
-
-@pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
-@pytest.mark.parametrize("name", filter(at_hand, RECORDED))
-def test_recorded_run_starts_again_as_it_started(
-        name, tmp_path, real_images, monkeypatch):
-    recipe = training.RECIPES[name]
-    found = first_losses(recipe, tmp_path, real_images, monkeypatch)
-    check_start(found, RUNS / name)
-
-
-def test_weights_are_few_and_each_belongs_to_a_record():
-    assert WEIGHTS and {path.stem for path in WEIGHTS} <= set(RECORDED)
-    assert sum(path.stat().st_size for path in WEIGHTS) < 15e6
-
-
-@pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
-@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
-def test_committed_weights_are_right_as_often_as_recorded(path, real_images):
-    """On all 10,000 test images, within 5 of the record's count."""
-    model = network.mobilenet_v1(
-        (32, 32, 3), 10, **training.RECIPES[path.stem]["network"])
-    training.load_weights(model, path)
-    images, labels = real_images[1]
-    logits = model.predict(cifar10.pipeline(images, labels, 250), verbose=0)
-    right = int(np.sum(logits.argmax(axis=1) == labels))
-    result = json.loads((RUNS / path.stem / "result.json").read_text())
-    assert abs(right - 10_000 * result["test_accuracy"]) <= 5.01
-
-
-@pytest.fixture
-def record(run, tmp_path):
-    """Return a folder with a whole record, of the recipe "tiny"."""
-    folder = tmp_path / "tiny"
-    shutil.copytree(run[0], folder)
-    table = costs.count(run[1])
-    logits = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
-    share = training.write_answers(folder, logits, np.array([1, 2, 3, 9]))
-    training.write_result(
-        folder, TINY, int(table.macs.sum()), int(table.params.sum()),
-        test_accuracy=share)
-    check_record(folder, {"tiny": TINY})
-    return folder
-
-
-def test_record_without_a_recipe_fails(record):
-    with pytest.raises(AssertionError, match="no recipe is called tiny"):
-        check_record(record, training.RECIPES)
-
-
-@pytest.mark.parametrize(("change", "words"), [
-    ({"seed": 2}, "another recipe"), ({"epochs": 2}, "another recipe"),
-    ({"network": {"alpha": 0.5, "body": ((64, 2),)}}, "another recipe")])
-def test_record_of_a_recipe_changed_since_fails(record, change, words):
-    with pytest.raises(AssertionError, match=words):
-        check_record(record, {"tiny": {**TINY, **change}})
-
-
-@pytest.mark.parametrize(("name", "value"), [
-    ("macs", 1), ("params", 1), ("epochs", 2), ("seed", 7),
-    ("test_accuracy", 0.76)])
-def test_record_with_a_changed_result_fails(record, name, value):
-    path = record / "result.json"
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps({**result, name: value}))
-    words = "0.76 == " if name == "test_accuracy" else f"{name}s? differ"
-    with pytest.raises(AssertionError, match=words):
-        check_record(record, {"tiny": TINY})
-
-
-def test_record_that_lost_an_epoch_or_its_result_fails(record):
-    path = record / "history.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(AssertionError, match="an epoch is missing"):
-        check_record(record, {"tiny": TINY})
-    (record / "result.json").unlink()
-    with pytest.raises(AssertionError, match="tiny has no result"):
-        check_record(record, {"tiny": TINY})
-
-
 def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
     from mobilenet import __main__ as command
-    images, labels = cifar10.generated_images(STEPS * 32 + 32)
+    images, labels = batches.generated_images(STEPS * 32 + 32)
     monkeypatch.setattr(
         cifar10, "load_cifar10",
         lambda: ((images, labels), (images[:60], labels[:60])))
-    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY})
     monkeypatch.setattr(command, "RUNS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "tiny"])
     command.main()
@@ -713,12 +416,12 @@ def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
 def test_run_starts_from_the_weights_that_its_recipe_names(
         run, tmp_path, monkeypatch):
     from mobilenet import __main__ as command
-    images, labels = cifar10.generated_images(64)
+    images, labels = batches.generated_images(64)
     monkeypatch.setattr(
         cifar10, "load_cifar10",
         lambda: ((images, labels), (images, labels)))
     more = {**TINY, "start": "tiny"}
-    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY, "more": more})
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY, "more": more})
     monkeypatch.setattr(command, "WEIGHTS", tmp_path)
     monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "more"])
@@ -727,22 +430,22 @@ def test_run_starts_from_the_weights_that_its_recipe_names(
     assert not (tmp_path / "runs").exists()
     (tmp_path / "runs" / "tiny").mkdir(parents=True)
     for path in ("runs/tiny/weights.npz", "tiny.npz"):
-        training.save_weights(run[1], tmp_path / path)
+        records.save_weights(run[1], tmp_path / path)
         model = prepared(more)[0]
         (tmp_path / path).unlink()
-        for trained, array in zip(
+        for ours, array in zip(
                 run[1].get_weights(), model.get_weights(), strict=True):
-            np.testing.assert_array_equal(trained.astype("float16"), array)
+            np.testing.assert_array_equal(ours.astype("float16"), array)
 
 
 def test_command_ends_with_one_line_where_the_folder_is_in_the_way(
         tmp_path, monkeypatch):
     from mobilenet import __main__ as command
-    images, labels = cifar10.generated_images(64)
+    images, labels = batches.generated_images(64)
     monkeypatch.setattr(
         cifar10, "load_cifar10",
         lambda: ((images, labels), (images, labels)))
-    monkeypatch.setattr(training, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY})
     (tmp_path / "tiny").write_text("in the way")
     monkeypatch.setattr(command, "RUNS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "tiny"])

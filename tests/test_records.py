@@ -1,0 +1,238 @@
+"""The records of trainings: weights, answers, results, and their check.
+
+The records of the book's own runs are checked against the recipes that they
+name.
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from mobilenet import __main__ as command
+from mobilenet import (
+    batches,
+    cifar10,
+    costs,
+    network,
+    recipes,
+    records,
+    training,
+)
+from tiny import RUNS, TINY, check_record
+
+
+def test_weights_come_back_as_float16_rounds_them(tmp_path):
+    path = tmp_path / "weights.npz"
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    before = model.get_weights()
+    records.save_weights(model, path)
+    for variable in model.weights:
+        variable.assign(variable + 1)
+    records.load_weights(model, path)
+    for ours, theirs in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(
+            ours.astype("float16").astype("float32"), theirs)
+
+
+def test_weight_beyond_float16_is_stored_whole(tmp_path):
+    path = tmp_path / "weights.npz"
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    bias = model.get_layer("logits").bias
+    bias.assign([123456.0] + [0] * 9)
+    records.save_weights(model, path)
+    bias.assign([0.0] * 10)
+    records.load_weights(model, path)
+    assert float(bias[0]) == 123456
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    records.save_weights(model, path)
+    wider = network.mobilenet_v1((32, 32, 3), 10, 0.5, body=((64, 2),))
+    with pytest.raises(ValueError, match="another network's weights"):
+        records.load_weights(wider, path)
+
+
+def written_result(folder, logits, labels):
+    (folder / "clock").write_text("3.7")
+    records.write_result(folder, TINY, 12, 5, test_accuracy=(
+        records.write_answers(
+            folder, np.array(logits, "float32"), np.array(labels))))
+
+
+def test_result_counts_right_and_wrong_answers(tmp_path):
+    logits = np.zeros((5, 10))
+    logits[range(5), (3, 3, 0, 1, 2)] = (1, 2, 5, 1, 3)
+    written_result(tmp_path, logits, [3, 4, 0, 1, 9])
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result.pop("machine") and result.pop("versions")["tensorflow"]
+    assert re.fullmatch("[0-9a-f]{40}(-dirty)?|unknown", result.pop("commit"))
+    assert result == {
+        "test_accuracy": 0.6, "epochs": 3, "wall_seconds": 3.7,
+        "macs": 12, "params": 5, "seed": 1}
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    found = {(int(row["label"]), k): int(row[str(k)])
+             for row in table for k in range(10) if row[str(k)] != "0"}
+    assert found == {(0, 0): 1, (1, 1): 1, (3, 3): 1, (4, 3): 1, (9, 2): 1}
+    with (tmp_path / "mistakes.csv").open(newline="") as file:
+        mistakes = list(csv.DictReader(file))
+    assert [(row["image"], row["label"], row["answer"]) for row in mistakes
+            ] == [("4", "9", "2"), ("1", "4", "3")]
+    # e^3 and e^2 among nine ones.
+    assert [row["probability"] for row in mistakes] == ["0.691", "0.451"]
+
+
+@pytest.mark.parametrize(
+    "folder", [path.parent for path in sorted(RUNS.glob("*/recipe.json"))],
+    ids=lambda folder: folder.name)
+def test_record_matches_its_recipe(folder):
+    check_record(folder, recipes.RECIPES)
+
+
+REAL = os.environ.get("CIFAR10_DIR")
+
+
+RECORDED = sorted(path.parent.name for path in RUNS.glob("*/result.json"))
+
+
+@pytest.fixture(scope="module")
+def real_images():
+    return cifar10.load_cifar10(REAL)
+
+
+def first_losses(recipe, folder, data, monkeypatch):
+    """Return the running mean loss of a recipe's first 20 steps on data."""
+    monkeypatch.setattr(cifar10, "load_cifar10", lambda: data)
+    model, epoch_data, *_ = command.prepared(recipe)
+    data = epoch_data(0)
+    model = training.compiled(model, recipe, len(data))
+    progress = training.Progress(
+        records.Run(folder), recipe["epochs"], len(data))
+    model.fit(
+        data.take(20), shuffle=False, verbose=0, callbacks=[progress])
+    return progress.losses
+
+
+def check_start(found, folder):
+    """Fail unless losses are, loosely, the first that a run recorded.
+
+    The first step's loss comes before any update: it repeats to 3 digits on
+    any machine. Those after it drift apart, and are compared to a tenth.
+    """
+    with (folder / "start.csv").open(newline="") as file:
+        recorded = [float(row["mean_loss"]) for row in csv.DictReader(file)]
+    assert len(found) == len(recorded) == 20
+    assert found[0] == pytest.approx(recorded[0], rel=1e-3), "other start"
+    assert found[19] == pytest.approx(recorded[19], rel=0.1), "other course"
+
+
+@pytest.mark.parametrize("change", [
+    {"seed": 2}, {"network": {"alpha": 0.25, "body": ((64, 1),)}},
+    {"optimizer": {"class_name": "Nadam", "learning_rate": 0.3}}, "data"])
+def test_start_of_another_recipe_or_of_other_data_is_told_apart(
+        change, tmp_path, monkeypatch):
+    images, labels = batches.generated_images(700)
+    data = (images, labels), (images[:9], labels[:9])
+    losses = first_losses(TINY, tmp_path, data, monkeypatch)
+    records.write_rows(tmp_path / "start.csv", [
+        {"step": step, "mean_loss": f"{loss:.5f}"}
+        for step, loss in enumerate(losses, start=1)])
+    check_start(first_losses(TINY, tmp_path, data, monkeypatch), tmp_path)
+    if change == "data":
+        data, change = ((images, labels[::-1]), data[1]), {}
+    other = first_losses({**TINY, **change}, tmp_path, data, monkeypatch)
+    with pytest.raises(AssertionError, match="other"):
+        check_start(other, tmp_path)
+
+
+WEIGHTS = sorted((RUNS.parent / "weights").glob("*.npz"))
+
+
+def at_hand(name):
+    """Say whether a run's first weights need none that the book dropped."""
+    start = recipes.RECIPES[name].get("start")
+    return start is None or start in [path.stem for path in WEIGHTS]
+
+
+@pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
+@pytest.mark.parametrize("name", [*filter(at_hand, RECORDED)])
+def test_recorded_run_starts_again_as_it_started(
+        name, tmp_path, real_images, monkeypatch):
+    recipe = recipes.RECIPES[name]
+    found = first_losses(recipe, tmp_path, real_images, monkeypatch)
+    check_start(found, RUNS / name)
+
+
+def test_weights_are_few_and_each_belongs_to_a_record():
+    assert WEIGHTS and {path.stem for path in WEIGHTS} <= set(RECORDED)
+    assert sum(path.stat().st_size for path in WEIGHTS) < 15e6
+
+
+@pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_committed_weights_are_right_as_often_as_recorded(path, real_images):
+    """On all 10,000 test images, within 5 of the record's count."""
+    model = network.mobilenet_v1(
+        (32, 32, 3), 10, **recipes.RECIPES[path.stem]["network"])
+    records.load_weights(model, path)
+    images, labels = real_images[1]
+    logits = model.predict(batches.pipeline(images, labels, 250), verbose=0)
+    right = int(np.sum(logits.argmax(axis=1) == labels))
+    result = json.loads((RUNS / path.stem / "result.json").read_text())
+    assert abs(right - 10_000 * result["test_accuracy"]) <= 5.01
+
+
+@pytest.fixture
+def record(run, tmp_path):
+    """Return a folder with a whole record, of the recipe "tiny"."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(run[0], folder)
+    table = costs.count(run[1])
+    logits = np.eye(10, dtype="float32")[[1, 2, 3, 4]]
+    share = records.write_answers(folder, logits, np.array([1, 2, 3, 9]))
+    records.write_result(
+        folder, TINY, int(table.macs.sum()), int(table.params.sum()),
+        test_accuracy=share)
+    check_record(folder, {"tiny": TINY})
+    return folder
+
+
+def test_record_without_a_recipe_fails(record):
+    with pytest.raises(AssertionError, match="no recipe is called tiny"):
+        check_record(record, recipes.RECIPES)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"seed": 2}, "another recipe"), ({"epochs": 2}, "another recipe"),
+    ({"network": {"alpha": 0.5, "body": ((64, 2),)}}, "another recipe")])
+def test_record_of_a_recipe_changed_since_fails(record, change, words):
+    with pytest.raises(ValueError, match=words):
+        check_record(record, {"tiny": {**TINY, **change}})
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("macs", 1), ("params", 1), ("epochs", 2), ("seed", 7),
+    ("test_accuracy", 0.76)])
+def test_record_with_a_changed_result_fails(record, name, value):
+    path = record / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps({**result, name: value}))
+    with pytest.raises(ValueError, match=f"{name} (is )?{value}"):
+        check_record(record, {"tiny": TINY})
+
+
+def test_record_that_lost_an_epoch_or_its_result_fails(record):
+    path = record / "history.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(ValueError, match="an epoch is missing"):
+        check_record(record, {"tiny": TINY})
+    (record / "result.json").unlink()
+    with pytest.raises(ValueError, match="tiny: it has no result"):
+        check_record(record, {"tiny": TINY})
