@@ -174,6 +174,7 @@ def test_classify_without_its_network_says_which_file_is_missing(
 
 
 TINY = {
+    "model": "network.mobilenet_v1",
     "network": {"alpha": 0.25, "body": ((64, 2),)}, "validation": 32,
 }
 

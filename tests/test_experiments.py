@@ -117,7 +117,8 @@ def test_each_optimiser_takes_more_seeds_at_its_best_rate_alone():
     assert experiments.left(reached) == []
 
 
-TINY = {"tiny": {"network": {"alpha": 0.25, "body": ((64, 2),)},
+TINY = {"tiny": {"model": "network.mobilenet_v1",
+                 "network": {"alpha": 0.25, "body": ((64, 2),)},
                  "epochs": 2, "warmup": 1, "batch": 32, "validation": 32,
                  "sides": (16,)}}
 
@@ -213,16 +214,16 @@ def test_recorded_race_ran_what_races_to_its_goal_in_turn():
     assert len({(row["machine"], row["tensorflow"]) for row in rows}) == 1
 
 
-RECORDED = sorted(RUNS.glob("experiments/*/recipe.json"))
+RECORDED = [
+    path.parent for path in sorted(RUNS.glob("experiments*/*/recipe.json"))]
 
 
-@pytest.mark.parametrize(
-    "path", RECORDED, ids=lambda path: path.parent.name)
-def test_recorded_experiment_matches_its_arm(path):
-    folder = path.parent
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_recorded_experiment_matches_its_arm(folder):
     check_record(folder, {
         name.split("/")[1]: recipe
-        for name, recipe in command.EXPERIMENTS.items()}, "val_accuracy")
+        for name, recipe in command.EXPERIMENTS.items()
+        if name.startswith(f"{folder.parent.name}/")}, "val_accuracy")
     result = json.loads((folder / "result.json").read_text())
     last = records.Run(folder).history()[-1]
     assert result["val_accuracy"] == pytest.approx(
@@ -233,7 +234,7 @@ def test_summary_is_what_the_records_say(tmp_path, monkeypatch):
     committed = (RUNS / "summary.csv").read_bytes()
     written = []
     monkeypatch.setattr(
-        training, "write_rows", lambda path, rows: written.append(rows))
+        records, "write_rows", lambda path, rows: written.append(rows))
     command.summary()
     monkeypatch.undo()
     records.write_rows(tmp_path / "summary.csv", written[0])

@@ -169,6 +169,12 @@ def test_sync_titles_a_collapsed_cell(book):
         "# @title Code from earlier chapters\nLIMIT: int = 4")
 
 
+def test_sync_adds_the_imports_that_parts_in_a_closed_cell_need(book):
+    assert synced(book, "example.area", cellView="form").startswith(
+        "# @title Code from earlier chapters\nimport math\n\n\ndef area(")
+    assert "import" not in synced(book, "example.COUNT", cellView="form")
+
+
 def test_sync_leaves_other_cells_as_they_are(book):
     cells = [new_code_cell("x = 1"), new_markdown_cell("# Title")]
     assert notebooks.sync(new_notebook(cells=cells), book) == 0

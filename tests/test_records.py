@@ -9,7 +9,10 @@ import json
 import os
 import re
 import shutil
+import sys
+import types
 
+import keras
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
@@ -18,6 +21,7 @@ from mobilenet import (
     cifar10,
     costs,
     network,
+    quantization,
     recipes,
     records,
     training,
@@ -235,4 +239,60 @@ def test_record_that_lost_an_epoch_or_its_result_fails(record):
         check_record(record, {"tiny": TINY})
     (record / "result.json").unlink()
     with pytest.raises(ValueError, match="tiny: it has no result"):
+        check_record(record, {"tiny": TINY})
+
+
+def small_v2(input_shape, classes, width):
+    """A network as MobileNetV2 has them: a block that adds its input."""
+    layers = keras.layers
+    images = keras.Input(input_shape)
+    x = layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(images)
+    x = before = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Conv2D(6 * width, 1, use_bias=False)(x)
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.Conv2D(width, 1, use_bias=False)(x)
+    x = layers.Add()([before, layers.BatchNormalization()(x)])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(classes)(x))
+
+
+def test_another_network_is_trained_recorded_counted_and_quantised(
+        tmp_path, monkeypatch):
+    """By its recipe alone: the joiner knows no network by name."""
+    images, labels = batches.generated_images(32 * 3 + 32)
+    recipe = {**TINY, "model": "small.v2", "network": {"width": 8},
+              "epochs": 2, "norm_momentum": 0.9, "warmup": 1}
+    monkeypatch.setitem(
+        sys.modules, "mobilenet.small", types.SimpleNamespace(v2=small_v2))
+    monkeypatch.setattr(
+        cifar10, "load_cifar10",
+        lambda: ((images, labels), (images[:40], labels[:40])))
+    monkeypatch.setattr(recipes, "RECIPES", {"v2": recipe})
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path / "v2")
+    command.train("v2")
+    # 16 x 16 positions: the stem, the two pointwise and the depthwise layer.
+    macs = 256 * (27 * 8 + 8 * 48 + 9 * 48 + 48 * 8) + 8 * 10
+    assert command.cost(recipe)[0] == macs
+    check_record(tmp_path / "v2", {"v2": recipe})
+    assert json.loads(
+        (tmp_path / "v2" / "result.json").read_text())["macs"] == macs
+    (tmp_path / "v2" / "weights.npz").rename(tmp_path / "v2" / "v2.npz")
+    command.quantize("v2")
+    content = (tmp_path / "v2" / "v2.tflite").read_bytes()
+    assert quantization.litert_logits(content, images[:4]).shape == (4, 10)
+    with pytest.raises(ValueError, match="'add', a Add, cannot be folded"):
+        quantization.folded_layers(command.built(recipe))
+
+
+def test_record_that_names_no_network_is_of_mobilenet_v1(record):
+    path = record / "recipe.json"
+    written = json.loads(path.read_text())
+    assert written.pop("model") == "network.mobilenet_v1"
+    path.write_text(json.dumps(written))
+    check_record(record, {"tiny": TINY})
+    path.write_text(json.dumps({**written, "model": "network.another"}))
+    with pytest.raises(ValueError, match="another recipe"):
         check_record(record, {"tiny": TINY})

@@ -265,8 +265,7 @@ def test_first_epochs_see_smaller_images_with_grey_squares():
     images = np.full((8, 32, 32, 3), 255, np.uint8)
     recipe = {**BETTER, "augment": True, "cutout": 12,
               "small": {"epochs": 2, "side": 24}}
-    data = batches.batches_of(
-        recipe, images, np.zeros(8, np.uint8))
+    data = batches.batches_of(recipe, images, np.zeros(8, np.uint8))
     shapes = [next(iter(data(epoch)))[0].shape for epoch in range(3)]
     assert shapes == [(8, 24, 24, 3), (8, 24, 24, 3), (8, 32, 32, 3)]
     grey = np.array(next(iter(data(2)))[0]) < 0.5
@@ -277,8 +276,7 @@ def test_first_epochs_see_smaller_images_with_grey_squares():
     again = np.array(next(iter(data(2)))[0]) < 0.5
     np.testing.assert_array_equal(grey, again)
     other = np.array(next(iter(batches.batches_of(
-        {**recipe, "seed": 9}, batches.pipeline, images,
-        np.zeros(8, np.uint8))(2)))[0]) < 0.5
+        {**recipe, "seed": 9}, images, np.zeros(8, np.uint8))(2)))[0]) < 0.5
     assert (grey != other).any()
 
 
@@ -296,7 +294,8 @@ def test_scheduled_run_goes_on_but_not_over_other_epochs(tmp_path):
                 raise StopError
             return batches.pipeline(images, labels, 32, (1, epoch))
 
-        return training.train(recipe, model, epoch_data, tmp_path)
+        return training.train(
+            recipe, model, epoch_data, records.Run(tmp_path))
 
     with pytest.raises(StopError):
         stopping(BETTER)

@@ -70,11 +70,36 @@ def embedded(reference, book=BOOK):
     return named_source(text, name) if name else text.rstrip("\n")
 
 
+def imports_for(references, source, book=BOOK):
+    """Return the imports that parts of modules, in source, need, a line each.
+
+    They are those of the modules that references take a part of.
+    """
+    needed, lines = names_of(source)[0], set()
+    for module in {name.partition(".")[0] for name in references
+                   if "." in name and "/" not in name}:
+        text = (book / "mobilenet" / f"{module}.py").read_text(
+            encoding="utf8")
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                lines |= {
+                    ast.unparse(type(node)(**{**vars(node), "names": [alias]}))
+                    for alias in node.names
+                    if needed & set(bound_names(alias))}
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
 def embedded_cell(cell, book=BOOK):
-    """Return the source that a cell with an embed list must hold."""
+    """Return the source that a cell with an embed list must hold.
+
+    A closed cell has the imports of its parts too.
+    """
     parts = [embedded(reference, book) for reference in cell.metadata.embed]
     title = ""
     if cell.metadata.get("cellView") == "form":
+        if imports := imports_for(
+                cell.metadata.embed, "\n\n\n".join(parts), book):
+            parts.insert(0, imports.rstrip("\n"))
         names = cell.metadata.embed
         title = TITLE + (
             "Recorded data\n" if all("/" in name for name in names)
