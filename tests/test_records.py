@@ -245,17 +245,25 @@ def test_record_that_lost_an_epoch_or_its_result_fails(record):
 def small_v2(input_shape, classes, width):
     """A network as MobileNetV2 has them: a block that adds its input."""
     layers = keras.layers
+
+    def normed(x, name, ceiling=None):
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        return layers.ReLU(ceiling, name=f"{name}_relu")(x)
+
     images = keras.Input(input_shape)
-    x = layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(images)
-    x = before = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.Conv2D(6 * width, 1, use_bias=False)(x)
-    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
-    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    x = layers.Conv2D(width, 1, use_bias=False)(x)
-    x = layers.Add()([before, layers.BatchNormalization()(x)])
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(images, layers.Dense(classes)(x))
+    x = before = normed(layers.Conv2D(
+        width, 3, 2, padding="same", use_bias=False, name="stem")(images),
+        "stem")
+    x = normed(layers.Conv2D(
+        6 * width, 1, use_bias=False, name="expand")(x), "expand", 6.0)
+    x = normed(layers.DepthwiseConv2D(
+        3, padding="same", use_bias=False, name="depthwise")(x),
+        "depthwise", 6.0)
+    x = layers.Conv2D(width, 1, use_bias=False, name="project")(x)
+    x = layers.BatchNormalization(name="project_bn")(x)
+    x = layers.GlobalAveragePooling2D(name="average")(
+        layers.Add(name="add")([before, x]))
+    return keras.Model(images, layers.Dense(classes, name="logits")(x))
 
 
 def test_another_network_is_trained_recorded_counted_and_quantised(
