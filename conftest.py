@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 # Chapters shorten what trains to a few steps of the same code.
 os.environ["BOOK_QUICK"] = "1"
 # As book/mobilenet/__init__.py does and for its reason.
@@ -14,11 +16,29 @@ def pytest_collectstart(collector):
         collector.skip_compare += ("stderr",)
 
 
+# Files that share one built site; then what takes longest, to be begun first.
+SITE = ("test_browser", "test_explorer", "test_site", "test_engines")
+LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
+           "12-training-at-scale", "test_training", "test_records",
+           "08-training", "test_course", "test_assignments")
+
+
+def group_of(item):
+    """Return the name of the tests that one process runs together."""
+    return "site" if item.path.stem in SITE else item.path.stem
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Without the real images, do not compare cells that need them."""
-    if os.environ.get("CIFAR10_DIR"):
-        return
+    """Group tests for several processes; compare only what can be.
+
+    Without the real images, cells that need them are run and not compared.
+    """
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
         cell = getattr(item, "cell", None)
-        if cell and "real-data" in cell.metadata.get("tags", []):
+        if cell and not os.environ.get("CIFAR10_DIR") and (
+                "real-data" in cell.metadata.get("tags", [])):
             item.options["check"] = False
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(group_of(item), len(order)))

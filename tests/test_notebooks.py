@@ -4,8 +4,6 @@ The small notebook breaks no rule; each test breaks one and expects its name.
 """
 
 import os
-import pathlib
-import shutil
 
 import nbformat
 import notebooks
@@ -470,18 +468,24 @@ def test_chapter_breaks_no_rule(path):
     assert notebooks.problems(notebook) == []
 
 
+@pytest.fixture(scope="module")
+def spaced(tmp_path_factory):
+    """Return a copy of what chapters embed, a space at each line's end."""
+    copy = tmp_path_factory.mktemp("spaced") / "book"
+    for suffix in ("py", "csv", "json"):
+        for source in notebooks.BOOK.rglob(f"*.{suffix}"):
+            target = copy / source.relative_to(notebooks.BOOK)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text(encoding="utf8")
+            target.write_text(text.replace("\n", " \n"), encoding="utf8")
+    return copy
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
 def test_space_more_in_every_source_line_names_every_embedded_cell(
-        path, tmp_path):
+        path, spaced):
     notebook = nbformat.read(path, as_version=4)
-    book = pathlib.Path(shutil.copytree(
-        notebooks.BOOK, tmp_path / "book",
-        ignore=shutil.ignore_patterns("*.ipynb", "*.keras", "_*")))
-    for source in book.rglob("*.*"):
-        if source.suffix in (".py", ".csv", ".json"):
-            text = source.read_text(encoding="utf8")
-            source.write_text(text.replace("\n", " \n"), encoding="utf8")
-    found = "\n".join(notebooks.problems(notebook, book))
+    found = "\n".join(notebooks.problems(notebook, spaced))
     for number, cell in enumerate(notebook.cells):
         if cell.metadata.get("embed"):
             assert f"cell {number} differs from its source" in found
