@@ -35,6 +35,19 @@ def test_minutes_are_those_of_twenty_steps_and_cost_the_model_nothing(
         np.testing.assert_array_equal(was, array)
 
 
+def test_time_left_is_the_pace_so_far_for_the_steps_to_come(
+        tmp_path, monkeypatch):
+    readings = iter([0.0, 100.0, 160.0])
+    monkeypatch.setattr(training, "time", types.SimpleNamespace(
+        perf_counter=lambda: next(readings)))
+    progress = training.Progress(records.Run(tmp_path), epochs=3, steps=50)
+    steps = iter([11, 31])
+    monkeypatch.setattr(training, "steps_done", lambda model: next(steps))
+    progress.on_train_batch_end(0, {"loss": 1.0})  # waits for the graph
+    # 20 steps in 60 s, and 150 - 31 to come: 357 s.
+    assert progress.left() == "6 min left"
+
+
 def test_history_has_one_whole_row_an_epoch(run):
     folder, _, rows = run
     found = history(folder)
