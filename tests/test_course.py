@@ -1,4 +1,4 @@
-"""What a class needs of the book: exercises, plans, glossary, slides."""
+"""What a class needs of the book: exercises, copies, plans, a hub."""
 
 import copy
 import csv
@@ -7,12 +7,12 @@ import math
 import re
 import types
 
+import decks
 import nbformat
 import notebooks
 import numpy as np
 import pytest
 import repository_links
-import slides
 from bs4 import BeautifulSoup
 from mobilenet import costs, experiments, network, quantization
 from nbformat.v4 import (
@@ -218,14 +218,6 @@ def test_a_solution_that_was_not_run_is_not_counted(whole):
     assert course.census(whole)["solutions"] == 3
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_chapter_owes_a_class_anything(name):
-    notebook = chapter(name)
-    assert list(course.shortfalls(notebook)) == []
-    numbers = course.census(notebook)
-    assert numbers["solutions"] == numbers["exercises"]
-
-
 def test_a_students_copy_has_no_solution_and_all_the_rest(whole):
     before = copy.deepcopy(whole)
     students = course.without_solutions(whole)
@@ -273,15 +265,6 @@ def checks_of(name, module):
                 cell.metadata.get("embed", ["verdicts"]) == ["verdicts"]):
             exec(cell.source, found)
     return found
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_check_takes_any_answer(name):
-    defined = [found for cell in chapter(name).cells
-               if cell.cell_type == "code" and not cell.metadata.get("embed")
-               for found in re.findall(
-                   r"(?m)^(?:(@careful)\n)?def check_\w+\(", cell.source)]
-    assert len(defined) >= 4 and set(defined) == {"@careful"}
 
 
 def grouped(wrong_for):
@@ -466,107 +449,12 @@ def test_a_package_that_two_require_takes_its_place_once():
     assert course.packages_bytes(["absent; sys_platform == 'none'"]) == 0
 
 
-# The glossary and the notation.
-
-ENTRY = re.compile(
-    r"(?m)^(?P<term>[A-Z]\S.*)\n(?P<korean>\S.*)\n(?P<text>(?:  .*\n)+)")
-
+# The plans.
 
 def page(name):
     """Return the text of one of the book's Markdown pages."""
     return (notebooks.BOOK / f"{name}.md").read_text(encoding="utf8")
 
-
-def prose(notebook):
-    """Return the Markdown of a notebook without its mathematics and code."""
-    return re.sub(
-        r"(?s)\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`", " ",
-        markdown(notebook))
-
-
-def entries():
-    """Return {term in lower case: (Korean, text)} of the glossary."""
-    return {
-        found["term"].lower(): (found["korean"], found["text"])
-        for found in ENTRY.finditer(page("glossary") + "\n")}
-
-
-def spoken(term):
-    """Return a term as a chapter may write it, without brackets or plural."""
-    return term.partition(" (")[0].removesuffix("s")
-
-
-def test_the_glossary_is_read_whole_and_in_order():
-    terms = list(entries())
-    body = page("glossary").partition("```{glossary}\n")[2]
-    assert len(terms) == body.count("\n\n") + 1 > 60
-    assert terms == sorted(terms)
-
-
-@pytest.mark.parametrize("term", entries())
-def test_a_glossary_entry_has_its_korean_and_a_chapter_that_uses_it(term):
-    korean, text = entries()[term]
-    assert re.search("[가-힣]", korean) or korean == "im2col"
-    sentences = re.sub(r"\s+", " ", text).strip()
-    link = re.search(r"\[Chapter (\d+)\]\((\d\d)-[\w-]+\.ipynb\)\.$",
-                     sentences)
-    assert int(link[1]) == int(link[2])
-    cells = "\n".join(cell.source for cell in chapter(link[2]).cells)
-    assert spoken(term) in cells.lower().replace("_", " ")
-
-
-def defined_terms(texts):
-    """Return the words in bold behind an article, or in bold twice."""
-    bold, behind = [], set()
-    for text in texts:
-        bold += {term.lower() for term in re.findall(
-            r"\*\*([A-Za-z][a-z -]+)\*\*", text)}
-        behind |= {term.lower() for term in re.findall(
-            r"\b(?:[Aa]n?|[Tt]he)\s+\*\*([a-z][a-z -]+)\*\*", text)}
-    heads = {"you will be able to", "you need", "time"}
-    return behind | {t for t in bold if bold.count(t) > 1} - heads
-
-
-def test_a_term_that_a_chapter_defines_and_another_uses_is_in_the_glossary():
-    texts = [prose(chapter(name)) for name in NAMES]
-    shared = {
-        term for term in defined_terms(texts) if sum(
-            spoken(term) in text.lower() for text in texts) > 1}
-    known = {spoken(term) for term in entries()}
-    assert len(shared) > 10
-    assert {term for term in shared if spoken(term) not in known} == set()
-
-
-def symbols(text):
-    """Return the letters in the formulas of a Markdown text."""
-    found = set()
-    text = re.sub(r"(?s)```.*?```|`[^`]*`", " ", text)
-    for displayed, inline in re.findall(
-            r"(?s)\$\$(.*?)\$\$|\$([^$\n]+?)\$", text):
-        formula = re.sub(
-            r"\\(?:text|operatorname|mathsf|begin|end|tag)\{[^}]*\}", " ",
-            displayed or inline)
-        found |= set(re.findall(
-            r"\\(?:alpha|beta|gamma|epsilon|eta|theta|lambda|mu|rho|sigma)\b"
-            r"|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])", formula))
-    return found
-
-
-def test_a_letter_that_two_chapters_use_is_in_the_notation():
-    used = [symbols(markdown(chapter(name))) for name in NAMES]
-    shared = {letter for letters in used for letter in letters
-              if sum(letter in other for other in used) > 1}
-    assert len(shared) > 30
-    assert shared - symbols(page("notation")) == set()
-
-
-def test_every_letter_of_the_notation_is_used():
-    used = set().union(*(symbols(markdown(chapter(n))) for n in NAMES))
-    # The K is that of the paper's D_K, which no chapter writes.
-    assert symbols(page("notation")) - used <= {"K"}
-
-
-# The plans.
 
 def tables():
     """Return (heading, stated minutes, rows of minutes) of each plan."""
@@ -619,18 +507,6 @@ def test_a_node_holds_as_many_students_as_the_table_says():
     assert max(float(row["minutes"]) for row in rows.values()) <= 2
 
 
-def test_each_chapter_has_its_notes_for_a_teacher():
-    notes = re.split(r"(?m)^## ", page("chapter-notes"))[1:]
-    heads = [part.partition("\n")[0] for part in notes]
-    numbers = [int(re.search(r"Chapter (\d+)", head)[1]) for head in heads]
-    assert numbers == list(range(1, len(numbers) + 1))
-    for name in NAMES:
-        assert f"]({name}.ipynb)" in heads[int(name[:2]) - 1], name
-    for head, part in zip(heads, notes):
-        for word in ("Show", "Ask", "Wrong answers", "Skip"):
-            assert f"\n**{word}.** " in part, (head, word)
-
-
 @pytest.mark.parametrize("repository, hub, expected", [
     ("https://github.com/a/b", "https://hub.example.org",
      {"colab_url", "jupyterhub_url", "notebook_interface"}),
@@ -653,70 +529,6 @@ def test_a_hub_gets_a_button_where_there_is_a_repository(
     assert buttons.get("jupyterhub_url", hub) == hub
 
 
-# The slides.
-
-@pytest.fixture(scope="module")
-def decks(tmp_path_factory):
-    """The slides of all chapters; their folder."""
-    folder = tmp_path_factory.mktemp("decks")
-    slides.write(CHAPTERS, folder)
-    return folder
-
-
-def deck(folder, name):
-    """Return a deck as parsed, and its slides."""
-    text = (folder / f"{name}.slides.html").read_text(encoding="utf8")
-    page = BeautifulSoup(text, "html.parser")
-    return page, page.select("section > section")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_deck_goes_from_the_title_to_the_key_points(name, decks):
-    page, shown = deck(decks, name)
-    title = chapter(name).cells[0].source.partition("\n")[0].strip("# ")
-    assert page.title.text == shown[0].h1.text == title
-    assert "You will be able to" in shown[0].text
-    assert len(page.select(".slides > section")) in range(12, 21)
-    heads = [one.h2.text for one in shown if one.h2]
-    assert heads[-2:] == ["Check yourself", "Key points"]
-    # Every question that the chapter has, each on a slide of its own.
-    answers = [len(one.select(".fragment.answer")) for one in shown]
-    assert sum(answers) == course.census(chapter(name))["questions"]
-    assert max(answers) == 1
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_deck_has_figures_formulas_and_notes_and_no_code_of_a_figure(
-        name, decks):
-    page, shown = deck(decks, name)
-    assert page.select("img") and page.select("math")
-    assert all(len(one["alt"]) >= 20 for one in page.select("img"))
-    assert "plt." not in "".join(one.text for one in shown)
-    assert not re.search(
-        r"\$\$|\\frac|\\sum|\\tag|</?details", page.text + str(page.body))
-    notes = shown[0].aside.text
-    for word in ("You need", "Show.", "Ask.", "Wrong answers.", "Skip."):
-        assert word in notes
-        assert word not in shown[0].text.replace(notes, "")
-    assert sum(bool(one.aside) for one in shown) >= 6
-    for one in page.select("pre, code, script"):
-        one.decompose()
-    assert "$" not in page.text
-
-
-def test_a_deck_loads_nothing_but_what_lies_beside_it(decks):
-    for name in NAMES:
-        page, _ = deck(decks, name)
-        wanted = [one.get("src") or one["href"] for one in page.select(
-            "script[src], link[href], img, iframe, source, video, audio")]
-        wanted += re.findall(r"""url\(["']?(.*?)["']?\)""", str(page.head))
-        files = [one for one in wanted if not one.startswith("data:image/")]
-        assert len(files) >= 6
-        assert all((decks / one).is_file() for one in files), files
-        # A page of the book is not there to be followed.
-        assert all("//" in one["href"] for one in page.select("section a"))
-
-
 def test_a_cell_that_is_nothing_on_the_slides_is_refused(
         whole, tmp_path, monkeypatch, capsys):
     path = tmp_path / "01-shapes.ipynb"
@@ -725,7 +537,7 @@ def test_a_cell_that_is_nothing_on_the_slides_is_refused(
     whole.cells[0].metadata.slideshow = {"slide_type": "slide"}
     whole.cells[3].metadata.pop("slideshow")
     nbformat.write(whole, path)
-    monkeypatch.setattr(slides, "PLACE", tmp_path)
+    monkeypatch.setattr(decks, "PLACE", tmp_path)
     assert run_command(monkeypatch, "slides", path) == 1
     assert "01-shapes.ipynb: cell 3 has slide_type None" in (
         capsys.readouterr().out)
@@ -737,69 +549,9 @@ def test_a_cell_that_is_nothing_on_the_slides_is_refused(
     whole.cells[0].metadata.slideshow = {"slide_type": "slide"}
     nbformat.write(whole, path)
     assert run_command(monkeypatch, "slides", path) == 0
-    _, shown = deck(tmp_path, "01-shapes")
+    page = BeautifulSoup(
+        (tmp_path / "01-shapes.slides.html").read_text(encoding="utf8"),
+        "html.parser")
     # The output of a cell, not its code.
-    assert shown[-1].select_one(".fragment").text.strip() == (
-        "not answered yet")
-
-
-# What a deck says of its slides, with all that a key makes appear. Sizes are
-# those of a screen of 1280 x 720.
-LOOK = """async () => {
-    await document.fonts.ready;
-    const found = {small: [], over: [], figures: [], formulas: 0};
-    for (const slide of Reveal.getSlides()) {
-        const {h, v} = Reveal.getIndices(slide), name = `${h + 1}.${v + 1}`;
-        Reveal.slide(h, v, 99);
-        const page = slide.querySelector(".page");
-        const box = page.getBoundingClientRect();
-        const all = [...page.querySelectorAll("*")].filter(
-            one => !one.closest("aside") && !one.parentNode.closest("math"));
-        const figures = all.filter(one => one.localName == "img");
-        for (const one of all) {
-            const own = one.getBoundingClientRect();
-            if (own.bottom > box.bottom + 1 || own.right > box.right + 1)
-                found.over.push([name, one.outerHTML.slice(0, 80)]);
-            const text = [...one.childNodes].some(
-                node => node.nodeType == 3 && node.data.trim());
-            if (text && parseFloat(getComputedStyle(one).fontSize) < 24)
-                found.small.push([name, one.outerHTML.slice(0, 80)]);
-            if (one.localName == "math" && own.height > 4)
-                found.formulas += 1;
-            if (one.localName == "img")
-                found.figures.push(Math.min(
-                    one.clientWidth, one.clientHeight, one.naturalWidth));
-        }
-        // Text beside or above a figure does not run into it.
-        for (const figure of figures)
-            for (const one of all) {
-                const own = one.getBoundingClientRect();
-                const it = figure.getBoundingClientRect();
-                if (!one.contains(figure) && own.width && own.height
-                        && own.right > it.left + 1 && own.left < it.right - 1
-                        && own.bottom > it.top + 1 && own.top < it.bottom - 1)
-                    found.over.push([name, one.outerHTML.slice(0, 80)]);
-            }
-    }
-    return found;
-}"""
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_slide_overflows_and_all_can_be_read_from_afar(
-        running, decks, name):
-    context = running.new_context(viewport={"width": 1280, "height": 720})
-    page, wrong = context.new_page(), []
-    page.on("console", lambda message: message.type in ("error", "warning")
-            and wrong.append(message.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: request.url.startswith(
-        ("data:", "file:")) or wrong.append(request.url))
-    page.goto((decks / f"{name}.slides.html").as_uri())
-    page.wait_for_function("Reveal.isReady()")
-    found = page.evaluate(LOOK)
-    assert not wrong and not found["over"] and not found["small"]
-    assert min(found["figures"]) > 200 and found["formulas"] > 0
-    assert page.evaluate(
-        "document.fonts.check('20px \"Book Mathematics\"')")
-    context.close()
+    shown = page.select("section > section")[-1]
+    assert shown.select_one(".fragment").text.strip() == "not answered yet"

@@ -3,12 +3,10 @@
 import csv
 import itertools
 import json
-import re
 import sys
 import types
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
@@ -24,16 +22,6 @@ from mobilenet import (
 from tiny import RUNS, check_record
 
 ARMS = experiments.ARMS
-CHAPTER = RUNS.parent / "09-experiments.ipynb"
-# What is no figure of ours: a source's number, a formula, code, a pace.
-OTHERS = re.compile(
-    r"\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`"
-    r"|\(\d+\.\d\)|\*\*Time\*\*[^\n]*|^#[^\n]*|\([a-z]+, \d+ minutes\)",
-    re.DOTALL | re.MULTILINE)
-# A number with a decimal point, or a whole one with its unit.
-FIGURE = re.compile(
-    r"\d[\d,]*\.\d+|\d[\d,]*(?= (?:%|points?|million|thousand|multiply"
-    r"|parameters|hours?|minutes?|seconds?)\b)")
 
 
 def changed(arm):
@@ -259,21 +247,3 @@ def test_sides_resize_the_images_in_turn():
     assert float(np.mean(small)) == pytest.approx(
         float(np.mean(grey / 127.5 - 1)), abs=1e-3)
     assert float(small[0, 15, 15, 0]) == pytest.approx(51 / 127.5 - 1)
-
-
-def test_chapter_9_says_no_number_that_its_cells_do_not_print():
-    chapter = nbformat.read(CHAPTER, as_version=4)
-    texts = [
-        text for cell in chapter.cells if cell.cell_type == "code"
-        for output in cell.outputs
-        for text in (output.get("text", ""),
-                     output.get("data", {}).get("text/plain", ""))]
-    printed = set(re.findall(r"\d[\d,]*(?:\.\d+)?", " ".join(texts)))
-    said = {
-        (place, number) for place, cell in enumerate(chapter.cells)
-        for text in (
-            cell.source if cell.cell_type == "markdown" else "",
-            cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
-        for number in FIGURE.findall(OTHERS.sub(" ", text))}
-    assert len(said) > 30
-    assert not {one for one in said if one[1] not in printed}

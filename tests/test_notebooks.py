@@ -8,6 +8,7 @@ import os
 import nbformat
 import notebooks
 import pytest
+import stamps
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -100,6 +101,7 @@ def chapter(book):
         cell.execution_count = count
     notebook = new_notebook(cells=[new_markdown_cell(TEXT), *cells])
     notebooks.sync(notebook, book)
+    stamps.stamp(notebook)
     assert notebooks.problems(notebook, book) == []
     nbformat.validate(notebook)
     return notebook
@@ -163,14 +165,15 @@ def test_sync_writes_several_with_two_blank_lines_between(book):
 
 
 def test_sync_titles_a_collapsed_cell(book):
-    assert synced(book, "example.LIMIT", cellView="form") == (
+    assert synced(
+        book, "example.LIMIT", tags=["hide-input"]) == (
         "# @title Code from earlier chapters\nLIMIT: int = 4")
 
 
 def test_sync_adds_the_imports_that_parts_in_a_closed_cell_need(book):
-    assert synced(book, "example.area", cellView="form").startswith(
+    assert synced(book, "example.area", tags=["hide-input"]).startswith(
         "# @title Code from earlier chapters\nimport math\n\n\ndef area(")
-    assert "import" not in synced(book, "example.COUNT", cellView="form")
+    assert "import" not in synced(book, "example.COUNT", tags=["hide-input"])
 
 
 def test_sync_leaves_other_cells_as_they_are(book):
@@ -262,7 +265,58 @@ def alt(text):
 
 LONG = "\n".join(f"a{n} = {n}" for n in range(16))
 
+def noise(number, **metadata):
+    """Return a function that leaves metadata in a cell, as editors do."""
+    return lambda notebook: notebook.cells[number].metadata.update(metadata)
+
+
+def changed_above(notebook):
+    """Take an output's ground away, and renumber so that no count tells."""
+    del notebook.cells[1]
+    notebook.cells[0].source += "\n\nCOUNT is 3."
+    for count, cell in enumerate(notebook.cells[1:], start=1):
+        cell.execution_count = count
+
+
 RULES = {
+    "figure replaced": (
+        output(5, new_output("display_data", {"image/png": "AAAAAAAA"})),
+        "cell 5 shows an output that its code did not make"),
+    "output typed": (
+        output(3, printed("29\n")),
+        "cell 3 shows an output that its code did not make"),
+    "output dropped": (
+        output(3), "cell 3 shows an output that its code did not make"),
+    "code changed and not run": (
+        change(1, source="import math\n\nCOUNT = 4"),
+        "cell 1 was changed and not run"),
+    "cell without a stamp": (
+        lambda notebook: notebook.cells[6].metadata.pop("made"),
+        "cell 6 was changed and not run"),
+    "cell above taken away": (
+        changed_above, "cell 1 ran below other code than stands above it"),
+    "Colab's id": (
+        noise(0, id="a1B2", colab_type="text"),
+        "cell 0 has noise in its metadata (colab_type, id): run sync"),
+    "Colab's outputs": (
+        noise(3, outputId="a1", colab={"base_uri": "https://localhost"}),
+        "cell 3 has noise in its metadata (colab, outputId): run sync"),
+    "timings": (
+        noise(3, execution={"iopub.execute_input": "2026"}),
+        "cell 3 has noise in its metadata (execution): run sync"),
+    "folded in Jupyter": (
+        noise(3, jupyter={"outputs_hidden": True}),
+        "cell 3 has noise in its metadata (jupyter): run sync"),
+    "the background of a figure": (
+        lambda notebook: notebook.cells[5].outputs[0].metadata.update(
+            needs_background="light"),
+        "cell 5 has noise in its outputs' metadata: run sync"),
+    "widgets": (
+        lambda notebook: notebook.metadata.update(widgets={"state": 1}),
+        "the notebook's metadata is noise (widgets): run sync"),
+    "another kernel": (
+        lambda notebook: notebook.metadata.kernelspec.update(name="tf"),
+        "the notebook's metadata is noise (old): run sync"),
     "embedded cell changed": (
         break_embedded, "cell 2 differs from its source example.area"),
     "name used before its cell": (
@@ -271,7 +325,7 @@ RULES = {
         change(6, source="sides + absent"), "cell 6 uses absent, which"),
     "not Python": (change(6, source="print 1"), "cell 6 is not plain Python"),
     "never run": (
-        change(6, execution_count=None), "cell 6 was run as None, not 6"),
+        change(6, execution_count=None), "never run: cells 6: execute"),
     "run in another order": (
         change(6, execution_count=9), "cell 6 was run as 9, not 6"),
     "stored error": (
@@ -354,17 +408,75 @@ def test_broken_rule_is_named_with_its_cell(rule, chapter, book):
     assert any(words in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if RULES[rule][1].endswith("run sync")])
+def test_sync_mends_what_it_is_asked_to_mend(rule, chapter, book):
+    RULES[rule][0](chapter)
+    notebooks.sync(chapter, book)
+    assert notebooks.problems(chapter, book) == []
+
+
+@pytest.mark.parametrize("rule", [
+    "figure replaced", "output typed", "code changed and not run"])
+def test_sync_does_not_vouch_for_outputs(rule, chapter, book):
+    break_it, words = RULES[rule]
+    break_it(chapter)
+    notebooks.sync(chapter, book)
+    assert any(words in line for line in notebooks.problems(chapter, book))
+
+
+@pytest.mark.parametrize("before, after, named", [
+    ('"""Return the area of a circle."""', '"""Return an area."""', False),
+    ("# Drawn around each.", "# Drawn around.", False),
+    ("math.pi * radius ** 2", "math.pi * radius**2", False),
+    ("math.pi * radius ** 2", "math.pi * radius ** 3", True),
+    ("def area(radius)", "def area(radius=1)", True)])
+def test_outputs_outlive_a_docstring_and_not_a_change_of_code(
+        before, after, named, chapter, book):
+    path = book / "mobilenet" / "example.py"
+    assert before in EXAMPLE
+    path.write_text(EXAMPLE.replace(before, after))
+    chapter.cells[2].metadata.embed = ["example"]
+    notebooks.sync(chapter, book)
+    stamps.stamp(chapter)
+    path.write_text(EXAMPLE)
+    notebooks.sync(chapter, book)
+    assert notebooks.problems(chapter, book) == [
+        "cell 2 was changed and not run: execute the chapter"] * named
+
+
+def test_a_text_that_a_cell_shows_is_no_docstring(chapter, book):
+    chapter.cells[6].source = '"three"'
+    stamps.stamp(chapter)
+    chapter.cells[6].source = '"four"'
+    assert notebooks.problems(chapter, book) == [
+        "cell 6 was changed and not run: execute the chapter"]
+
+
+def test_sync_gives_a_notebook_of_colab_its_ids_back(chapter, book):
+    before = [cell.id for cell in chapter.cells]
+    chapter.nbformat_minor = 0
+    for cell in chapter.cells:
+        cell.metadata.id = cell.pop("id")
+    notebooks.sync(chapter, book)
+    assert [cell.id for cell in chapter.cells] == before
+    nbformat.validate(chapter)
+    assert notebooks.problems(chapter, book) == []
+
+
 def test_limits_themselves_are_allowed(chapter, book):
     chapter.cells[6].source = "\n".join(
         ["sides  # " + "x" * 70, *LONG.splitlines()[:14]])
     assert max(map(len, chapter.cells[6].source.splitlines())) == 79
     assert len(chapter.cells[6].source.splitlines()) == 15
+    stamps.stamp(chapter)
     assert notebooks.problems(chapter, book) == []
 
 
 def test_embedded_cell_may_be_long(chapter, book):
     chapter.cells[2].metadata.embed = ["example"]
     notebooks.sync(chapter, book)
+    stamps.stamp(chapter)
     assert len(chapter.cells[2].source.splitlines()) > 15
     assert notebooks.problems(chapter, book) == []
 
@@ -380,16 +492,18 @@ def test_one_character_changed_in_the_source_names_the_cell(chapter, book):
     path = book / "mobilenet" / "example.py"
     path.write_text(EXAMPLE.replace("radius ** 2", "radius ** 3"))
     assert notebooks.problems(chapter, book) == [
-        "cell 2 differs from its source example.area"]
+        "cell 2 differs from its source example.area: run sync"]
 
 
 def test_changed_data_file_names_the_cell(chapter, book):
     chapter.cells[2].metadata.embed = ["example.area", "runs/small-run.csv"]
     notebooks.sync(chapter, book)
+    stamps.stamp(chapter)
     assert notebooks.problems(chapter, book) == []
     (book / "runs" / "small-run.csv").write_text("epoch,loss\n1,0.6\n")
     assert notebooks.problems(chapter, book) == [
-        "cell 2 differs from its source example.area, runs/small-run.csv"]
+        "cell 2 differs from its source example.area, runs/small-run.csv:"
+        " run sync"]
 
 
 @pytest.mark.parametrize(
@@ -408,23 +522,21 @@ def run_command(monkeypatch, *arguments):
 
 
 def test_check_exits_1_with_the_chapters_name_or_0(
-        chapter, book, monkeypatch, capsys):
-    # The command knows the real book alone: give it a cell from there.
-    chapter.cells[2] = cell_of("", "costs.Cost")
-    chapter.cells[2].execution_count = 2
-    chapter.cells[1].source = "from typing import NamedTuple\n\nCOUNT = 3"
-    chapter.cells[3].source = "print(round(COUNT * 9.2))"
-    chapter.cells[4].source = "assert COUNT == 3"
-    notebooks.sync(chapter)
-    path = book / "04-shapes.ipynb"
-    nbformat.write(chapter, path)
+        tmp_path, monkeypatch, capsys):
+    path = tmp_path / "04-counting-costs.ipynb"
+    notebook = nbformat.read(notebooks.BOOK / path.name, as_version=4)
+    nbformat.write(notebook, path)
     assert run_command(monkeypatch, "check", path) == 0
     assert capsys.readouterr().out == ""
-    chapter.cells[2].source += "\n"
-    nbformat.write(chapter, path)
+    number, cell = next((number, cell) for number, cell
+                        in enumerate(notebook.cells) if "embed" in
+                        cell.metadata)
+    cell.source += "\n"
+    nbformat.write(notebook, path)
     assert run_command(monkeypatch, "check", path) == 1
     assert capsys.readouterr().out == (
-        "04-shapes.ipynb: cell 2 differs from its source costs.Cost\n")
+        f"{path.name}: cell {number} differs from its source"
+        f" {', '.join(cell.metadata.embed)}: run sync\n")
     assert run_command(monkeypatch, "sync", path) == 0
     assert run_command(monkeypatch, "check", path) == 0
 
@@ -450,6 +562,9 @@ def test_execute_runs_all_in_an_empty_folder_and_keeps_no_noise(monkeypatch):
         ("stdout", "whole\n[]\n")]
     assert second.outputs[0].data["text/plain"] == "42"
     assert "execution" not in first.metadata
+    assert len(set(stamps.stamps([first, second]))) == 2
+    assert [first.metadata.made, second.metadata.made] == stamps.stamps(
+        [first, second])
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}
     nbformat.validate(notebook)
@@ -459,13 +574,6 @@ def test_execute_stops_at_an_error():
     notebook = new_notebook(cells=[new_code_cell("1 / 0")])
     with pytest.raises(Exception, match="ZeroDivisionError"):
         notebooks.execute(notebook)
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
-def test_chapter_breaks_no_rule(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    assert notebooks.problems(notebook) == []
 
 
 @pytest.fixture(scope="module")
@@ -515,6 +623,7 @@ def test_a_tag_closes_a_cell_in_colab_and_jupyterlab_too(chapter, book):
     assert notebooks.problems(chapter, book) == []
     # Its title is not one of the fifteen lines.
     shown.source = "# @title Sides\n" + "\n".join(["sides"] * 15)
+    stamps.stamp(chapter)
     assert notebooks.problems(chapter, book) == []
 
 

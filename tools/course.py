@@ -26,6 +26,7 @@ import time
 
 import nbformat
 import notebooks
+import stamps
 from packaging.requirements import Requirement
 
 GRADES = ("count", "modify", "build", "investigate")
@@ -104,7 +105,7 @@ def answers(cells):
     """Return the names that a reader fills: None, or functions of None."""
     found = set()
     for cell in cells:
-        for node in ast.parse(cell.source).body:
+        for node in stamps.parsed(cell.source).body:
             last = node.body[-1] if isinstance(node, ast.FunctionDef) else node
             value = getattr(last, "value", None)
             if isinstance(value, ast.Constant) and value.value is None:
@@ -137,7 +138,7 @@ def solution_problems(exercise):
         yield "its solution does not assert that the same check passes"
     readers = answers(exercise.code) | set(
         re.findall(r"`(\w+)\([^`]*\)`", exercise.text))
-    bound = set(notebooks.bound_names(ast.parse(source)))
+    bound = set(notebooks.bound_names(stamps.parsed(source)))
     if lost := sorted(readers & bound):
         yield f"its solution overwrites the reader's {', '.join(lost)}"
 
@@ -234,6 +235,8 @@ def without_solutions(notebook):
         cell.execution_count = count
     for problem in notebooks.name_problems(list(enumerate(code))):
         raise ValueError(f"without its solutions {problem}")
+    # No cell needs a solution: its outputs are those of the copy too.
+    stamps.stamp(result)
     return result
 
 
@@ -340,8 +343,8 @@ def main():
         elif arguments.action == "measure":
             record(chapters)
         elif arguments.action == "slides":
-            import slides
-            slides.write(paths, slides.PLACE)
+            import decks
+            decks.write(paths, decks.PLACE)
         else:
             return int(print_census(chapters) > 0)
     except ValueError as error:

@@ -1,21 +1,30 @@
 #!/usr/bin/env python3
-"""Keep the chapters true to their sources: sync, check, execute.
+"""Keep the chapters true to their sources: sync, check, execute, new.
 
-    python tools/notebooks.py sync    [CHAPTER ...]  write the embedded cells
-    python tools/notebooks.py check   [CHAPTER ...]  name every broken rule
-    python tools/notebooks.py execute [CHAPTER ...]  run and store the outputs
+    python tools/notebooks.py sync    [FILE ...]  write the embedded cells
+    python tools/notebooks.py check   [FILE ...]  name all that a file lacks
+    python tools/notebooks.py execute [FILE ...]  run and store the outputs
+    python tools/notebooks.py new     NAME        begin a chapter: 13-phones
 
-Without a CHAPTER (a path such as book/02-convolution.ipynb) all are meant. A
-cell whose metadata says {"embed": ["network.mobilenet_v1"]} holds the source
+A FILE is a chapter (book/02-convolution.ipynb), an assignment of
+course/source or, for check, a page of the book (book/glossary.md); without one
+all are meant, and execute takes the chapters. check says whether a chapter may
+land: contract.py holds what it asks of a chapter's place in the book, this
+module what it asks of the notebook alone.
+
+A cell whose metadata says {"embed": ["network.mobilenet_v1"]} holds the source
 of what it names in book/mobilenet: a function, class or constant with the
 comment above it, a whole module ("network"), or a small data file of book/
 ("runs/note-nadam/history.csv") as a string named after its path. What a tag
-closes on the site, sync closes in Colab and in JupyterLab too.
+closes on the site, sync closes in Colab and in JupyterLab too, and it drops
+what those two write into a notebook.
 """
 
 import argparse
 import ast
 import builtins
+import functools
+import json
 import os
 import pathlib
 import re
@@ -24,9 +33,16 @@ import sys
 import tempfile
 
 import nbformat
-from nbclient import NotebookClient
+import stamps
 
 BOOK = pathlib.Path(__file__).resolve().parent.parent / "book"
+ASSIGNMENTS = BOOK.parent / "course" / "source"
+# All the metadata that a notebook and a cell keep, besides what tags close.
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"}}
+KEPT = ("embed", "made", "mystnb", "nbgrader", "slideshow", "tags")
 
 # The first line of a closed cell, which Colab shows.
 TITLE = "# @title "
@@ -41,10 +57,11 @@ MYST = re.compile(r":::\{|```\{|\{(?:cite|numref|eq|doc|ref|term|math)[:}`]")
 RAW = re.compile(r"<summary>[^<]*[$`*]")
 
 
+@functools.cache
 def named_source(module_text, name):
     """Return the source of a top-level name with the comment above it."""
     lines = module_text.splitlines()
-    for node in ast.parse(module_text).body:
+    for node in stamps.parsed(module_text).body:
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         names = {getattr(target, "id", None) for target in targets}
         if name in names | {getattr(node, "name", None)}:
@@ -109,34 +126,52 @@ def embedded_cell(cell, book=BOOK):
 
 
 def closed(cell):
-    """Return the metadata of a code cell, closed as its tags say.
+    """Return the metadata that a cell keeps, closed as its tags say.
 
     hide-input closes the code, hide-cell the outputs too.
     """
     tags = set(cell.metadata.get("tags", []))
-    metadata = nbformat.from_dict(cell.metadata)
-    if {"hide-input", "hide-cell"} & tags:
+    metadata = nbformat.from_dict(
+        {key: cell.metadata[key] for key in KEPT if key in cell.metadata})
+    if cell.cell_type == "code" and {"hide-input", "hide-cell"} & tags:
         metadata.cellView = "form"
-        metadata.setdefault("jupyter", {})["source_hidden"] = True
-    if "hide-cell" in tags:
-        metadata.jupyter["outputs_hidden"] = metadata["collapsed"] = True
+        metadata.jupyter = {"source_hidden": True}
+        if "hide-cell" in tags:
+            metadata.jupyter.outputs_hidden = metadata["collapsed"] = True
     return metadata
 
 
-def sync(notebook, book=BOOK):
-    """Write the embedded cells of a notebook and close those to be closed.
+def normalise(notebook):
+    """Drop from a notebook what no run and no reader needs; keep the rest.
 
-    Returns how many changed.
+    Colab moves the id of a cell into its metadata: it goes back.
     """
-    changed = 0
-    for cell in notebook.cells:
-        before = cell.metadata, cell.source
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.setdefault("id", cell.metadata.get("id", f"cell-{number}"))
+        cell.metadata = closed(cell)
         if cell.cell_type == "code":
-            cell.metadata = closed(cell)
+            cell.outputs = [
+                output for output in cell.outputs
+                if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "metadata" in output:
+                    output.metadata = nbformat.from_dict({})
+
+
+def sync(notebook, book=BOOK):
+    """Write the embedded cells of a notebook and drop what it need not keep.
+
+    Returns how many cells changed.
+    """
+    before = [json.dumps(cell, sort_keys=True) for cell in notebook.cells]
+    normalise(notebook)
+    for cell in notebook.cells:
         if cell.metadata.get("embed"):
             cell.source = embedded_cell(cell, book)
-        changed += before != (cell.metadata, cell.source)
-    return changed
+    after = [json.dumps(cell, sort_keys=True) for cell in notebook.cells]
+    return sum(one != other for one, other in zip(before, after))
 
 
 def bound_names(node):
@@ -155,6 +190,7 @@ def bound_names(node):
             yield from bound_names(child)
 
 
+@functools.cache
 def names_of(source):
     """Return (names that a cell needs from elsewhere, names it defines)."""
     top = symtable.symtable(source, "cell", "exec")
@@ -168,7 +204,7 @@ def names_of(source):
         needed |= {
             s.get_name() for s in table.get_symbols()
             if s.is_referenced() and (table is top or s.is_global())}
-    defined = set(bound_names(ast.parse(source)))
+    defined = set(bound_names(stamps.parsed(source)))
     return needed - own - defined, defined
 
 
@@ -209,8 +245,6 @@ def code_problems(number, cell):
     lines = [line for line in cell.source.splitlines()
              if not line.startswith(TITLE)]
     tags = set(cell.metadata.get("tags", []))
-    if cell.metadata != closed(cell):
-        yield f"cell {number} is closed on the site alone: run sync"
     if unknown := sorted(tags - TAGS):
         yield f"cell {number} has unknown tags: {', '.join(unknown)}"
     if not cell.metadata.get("embed"):
@@ -240,26 +274,45 @@ def text_problems(notebook):
         yield f"{found.group()!r} shows raw on the site: say it in words"
 
 
-def problems(notebook, book=BOOK):
-    """Return a line for each rule of the book that a notebook breaks."""
-    found = list(text_problems(notebook))
-    code = [
-        (number, cell) for number, cell in enumerate(notebook.cells)
-        if cell.cell_type == "code"]
-    found += name_problems(code)
-    for count, (number, cell) in enumerate(code, start=1):
-        if cell.execution_count != count:
-            found.append(
-                f"cell {number} was run as {cell.execution_count}, not"
-                f" {count}: execute the chapter from top to bottom")
+def form_problems(notebook, book=BOOK):
+    """Yield a line for each thing that sync would mend."""
+    if notebook.metadata != METADATA or notebook.nbformat_minor < 5:
+        extra = ", ".join(sorted(set(notebook.metadata) - set(METADATA)))
+        yield f"the notebook's metadata is noise ({extra or 'old'}): run sync"
+    for number, cell in enumerate(notebook.cells):
+        kept = closed(cell)
+        if noise := sorted(set(cell.metadata) - set(kept)):
+            yield (f"cell {number} has noise in its metadata"
+                   f" ({', '.join(noise)}): run sync")
+        elif cell.metadata != kept:
+            yield f"cell {number} is closed on the site alone: run sync"
+        if any(output.get("metadata") for output in cell.get("outputs", [])):
+            yield (f"cell {number} has noise in its outputs' metadata: run"
+                   " sync")
         names = cell.metadata.get("embed", [])
         try:
             if names and cell.source != embedded_cell(cell, book):
-                found.append(
-                    f"cell {number} differs from its source"
-                    f" {', '.join(names)}")
+                yield (f"cell {number} differs from its source"
+                       f" {', '.join(names)}: run sync")
         except (ValueError, OSError) as error:
-            found.append(f"cell {number} embeds {', '.join(names)}: {error}")
+            yield f"cell {number} embeds {', '.join(names)}: {error}"
+
+
+def problems(notebook, book=BOOK):
+    """Return a line for each rule of the book that a notebook breaks."""
+    found = [*text_problems(notebook), *form_problems(notebook, book)]
+    code = [
+        (number, cell) for number, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code"]
+    found += [*name_problems(code), *stamps.problems(code)]
+    if never := [str(n) for n, cell in code if not cell.execution_count]:
+        found.append(
+            f"never run: cells {', '.join(never)}: execute the chapter")
+    for count, (number, cell) in enumerate(code, start=1):
+        if cell.execution_count not in (count, None):
+            found.append(
+                f"cell {number} was run as {cell.execution_count}, not"
+                f" {count}: execute the chapter from top to bottom")
         found += code_problems(number, cell)
         found += output_problems(number, cell)
     ignored = sum(
@@ -268,21 +321,6 @@ def problems(notebook, book=BOOK):
     if ignored * 5 > len(code):
         found.append(f"{ignored} of {len(code)} code cells are not compared")
     return found
-
-
-def normalise(notebook):
-    """Drop from a notebook what differs from run to run; keep its meaning."""
-    notebook.metadata = nbformat.from_dict({
-        "kernelspec": {
-            "display_name": "Python 3", "language": "python",
-            "name": "python3"},
-        "language_info": {"name": "python"}})
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [
-                output for output in cell.outputs
-                if output.get("name") != "stderr"]
 
 
 def execute(notebook):
@@ -295,6 +333,8 @@ def execute(notebook):
             for cell in notebook.cells):
         raise ValueError(
             "this chapter shows real images: set CIFAR10_DIR to their folder")
+    from nbclient import NotebookClient
+
     # A kernel's own environment: ours stays as it is. The one thing that a
     # chapter may look for are the trained weights.
     environment = {**os.environ, "BOOK_WEIGHTS": str(BOOK / "weights")}
@@ -305,6 +345,40 @@ def execute(notebook):
             resources={"metadata": {"path": folder}},
             coalesce_streams=True).execute(env=environment)
     normalise(notebook)
+    stamps.stamp(notebook)
+
+
+def check(paths):
+    """Print all that files lack; return how much it is."""
+    import contract
+
+    book = contract.Book()
+    lines = [f"{path.name}: {line}" for path in paths
+             for line in contract.problems(path, book)]
+    print(*lines, sep="\n", end="\n" * bool(lines))
+    return len(lines)
+
+
+def renew(path, action):
+    """Sync one notebook, or execute it too, and write it."""
+    notebook = nbformat.read(path, as_version=4)
+    try:
+        changed = sync(notebook)
+        if action == "execute":
+            execute(notebook)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    nbformat.write(notebook, path)
+    print(f"{path.name}: " + (
+        "executed" if action == "execute" else f"{changed} cells changed"))
+
+
+def all_files(action):
+    """Return what an action takes where no file is named."""
+    found = sorted(BOOK.glob("*.ipynb"))
+    if action != "execute":
+        found += sorted(ASSIGNMENTS.glob("*/*.ipynb"))
+    return found + sorted(BOOK.glob("*.md")) * (action == "check")
 
 
 def main():
@@ -312,29 +386,24 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["sync", "check", "execute"])
-    parser.add_argument("chapters", nargs="*", type=pathlib.Path)
+    parser.add_argument("action", choices=["sync", "check", "execute", "new"])
+    parser.add_argument("files", nargs="*", type=pathlib.Path)
     arguments = parser.parse_args()
-    failed = False
-    for path in arguments.chapters or sorted(BOOK.glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        if arguments.action == "check":
-            for line in problems(notebook):
-                print(f"{path.name}: {line}")
-                failed = True
-            continue
-        if arguments.action == "sync":
-            print(f"{path.name}: {sync(notebook)} cells changed")
-        else:
-            sync(notebook)
-            try:
-                execute(notebook)
-            except ValueError as error:
-                print(f"{path.name}: {error}")
-                return 1
-            print(f"{path.name}: executed")
-        nbformat.write(notebook, path)
-    return int(failed)
+    action, files = arguments.action, arguments.files
+    try:
+        if action == "new":
+            import skeleton
+            print(*(skeleton.write(path.name) for path in files), sep="\n")
+            return 0
+        files = files or all_files(action)
+        if action == "check":
+            return int(check(files) > 0)
+        for path in files:
+            renew(path, action)
+    except ValueError as error:
+        print(error)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

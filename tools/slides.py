@@ -1,4 +1,4 @@
-"""The chapters as slides: python tools/course.py slides.
+"""What of a chapter is on its slides, and what its slides lack.
 
 Every cell of a chapter says what it is on its slides, in the metadata that
 Jupyter and nbconvert know: {"slideshow": {"slide_type": ...}}, with slide
@@ -9,63 +9,15 @@ answer that appears on a key, and what stands behind it begins a subslide.
 """
 
 import base64
-import html
-import importlib.util
-import pathlib
+import copy
 import re
-import shutil
 import struct
-import sys
 
 import nbformat
-import notebooks
-from jinja2 import pass_context
-from nbconvert import SlidesExporter
-from nbconvert.filters.markdown_mistune import (
-    IPythonRenderer,
-    MarkdownWithMath,
-)
-from traitlets.config import Config
-
-sys.path.append(str(notebooks.BOOK / "_extensions"))
-
-import mathematics  # noqa: E402
-import weight  # noqa: E402
 
 TYPES = ("slide", "subslide", "fragment", "notes", "skip")
-PLACE = notebooks.BOOK.parent / "_build" / "slides"
-TEMPLATE = pathlib.Path(__file__).with_suffix(".html.j2")
-# What of reveal.js a deck loads; sphinx-revealjs carries it.
-REVEAL = ("LICENSE", "dist/reset.css", "dist/reveal.css", "dist/reveal.js",
-          "plugin/notes/notes.js", "plugin/zoom/zoom.js")
 DETAILS = re.compile(
     r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
-
-
-class Renderer(IPythonRenderer):
-    """Markdown as HTML, its mathematics as the site has it."""
-
-    def block_math(self, body):
-        """Return a formula that stands alone."""
-        return mathematics.displayed(*mathematics.converted(body, True))
-
-    def inline_math(self, body):
-        """Return a formula in a line of text."""
-        return mathematics.converted(body, False)[0]
-
-    def link(self, text, url, title=None):
-        """Return a link; one to a page of the book is only its text."""
-        return super().link(text, url, title) if "//" in url else text
-
-
-class Exporter(SlidesExporter):
-    """Slides that ask no other host for anything."""
-
-    @pass_context
-    def markdown2html(self, context, source):
-        """Return Markdown as HTML."""
-        renderer = Renderer(escape=False, exclude_anchor_links=True)
-        return MarkdownWithMath(renderer=renderer).render(source)
 
 
 def opened(match):
@@ -74,6 +26,17 @@ def opened(match):
     asked = "" if question == "Answer" else f"{question}\n\n"
     return (f'{asked}<div class="fragment answer">\n\n{match[2].strip()}'
             "\n\n</div>")
+
+
+def tall(image):
+    """Return whether a PNG is no wider than high, nearly; False for none."""
+    try:
+        # The head of a PNG tells its width and height.
+        width, height = struct.unpack(
+            ">2I", base64.b64decode(image[:32])[16:24])
+    except (ValueError, struct.error):
+        return False
+    return width < 1.2 * height
 
 
 def slide_cells(cell, kind):
@@ -87,10 +50,7 @@ def slide_cells(cell, kind):
         return
     for output in cell.outputs:
         if image := output.get("data", {}).get("image/png"):
-            # The head of a PNG tells its width and height.
-            width, height = struct.unpack(
-                ">2I", base64.b64decode(image[:32])[16:24])
-            cell.metadata.tall = width < 1.2 * height
+            cell.metadata.tall = tall(image)
             cell.outputs = [output]
     yield cell
 
@@ -117,71 +77,56 @@ def shown(notebook):
     return cells
 
 
-def teachers_notes(name):
+def teachers_notes(name, page):
     """Return what the teacher's page says of a chapter, as Markdown."""
-    page = (notebooks.BOOK / "chapter-notes.md").read_text(encoding="utf8")
     found = re.search(
         rf"(?ms)^## \[[^\n]*\]\({name}\)\n(.*?)(?=^## |\Z)", page)
     return found[1].strip() if found else ""
 
 
-def deck(path):
-    """Return a chapter's slides as one page of HTML.
+def untyped(notebook):
+    """Yield a line for the cells that do not say what they are on a slide."""
+    kinds = [cell.metadata.get("slideshow", {}).get("slide_type")
+             for cell in notebook.cells]
+    if lost := [str(n) for n, kind in enumerate(kinds) if kind not in TYPES]:
+        yield (f"no slide type, one of {', '.join(TYPES)}: cells"
+               f" {', '.join(lost)}")
 
-    Raises ValueError where the first cell is not the first slide.
+
+def problems(notebook, questions):
+    """Yield a line for each thing that the slides of a chapter lack.
+
+    questions is how many the chapter asks under "Check yourself".
     """
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = shown(notebook)
-    head = notebook.cells[0] if notebook.cells else None
-    if not head or not head.source.startswith("# "):
-        raise ValueError("the first cell, the title, is not on the slides")
-    notebook.metadata.title = head.source.partition("\n")[0].strip("# ")
-    # What a class is asked to know and to spend is for the speaker.
-    head.source, mark, needed = head.source.partition("**You need**")
-    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(
-        f"{mark}{needed}\n\n{teachers_notes(path.name)}",
-        metadata={"slideshow": {"slide_type": "notes"}}))
-    exporter = Exporter(
-        exclude_input=True, exclude_output_prompt=True,
-        raw_template=TEMPLATE.read_text(encoding="utf8"),
-        config=Config({"CSSHTMLHeaderPreprocessor": {"style": "xcode"}}))
-    return exporter.from_notebook_node(notebook)[0]
+    if any(untyped(notebook)):
+        yield from untyped(notebook)
+        return
+    cells = shown(copy.deepcopy(notebook))
+    text = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    if not cells or not cells[0].source.startswith("# "):
+        yield "slides: the first cell, the title, is not on them"
+    heads = [h for one in text for h in re.findall(r"(?m)^## (.*)", one)]
+    if heads[-2:] != ["Check yourself", "Key points"]:
+        yield "slides: they do not end with Check yourself and Key points"
+    answers = "".join(text).count('<div class="fragment answer">')
+    if answers != questions:
+        yield f"slides: {answers} answers for {questions} questions"
+    if not any("$" in one for one in text):
+        yield "slides: no formula"
+    if not any("image/png" in output.get("data", {}) for cell in cells
+               for output in cell.get("outputs", [])):
+        yield "slides: no figure"
+    yield from number_problems([
+        cell.metadata.get("slideshow", {}).get("slide_type", "")
+        for cell in cells])
 
 
-def assets(folder):
-    """Write what the decks in a folder load, beside them."""
-    package = importlib.util.find_spec("sphinx_revealjs")
-    if not package:
-        raise ValueError(
-            "reveal.js comes with sphinx-revealjs:"
-            " pip install -r requirements.txt")
-    source = pathlib.Path(package.origin).parent / "_static" / "revealjs"
-    target = folder / "assets"
-    target.mkdir(parents=True, exist_ok=True)
-    for name in REVEAL:
-        shutil.copy(source / name, target)
-    shutil.copy(notebooks.BOOK / "_static" / "favicon.svg", target)
-    formulas = "".join(
-        part for path in folder.glob("*.slides.html")
-        for part in re.findall(
-            r"<math\b.*?</math>", path.read_text(encoding="utf8"), re.DOTALL))
-    letters = html.unescape(re.sub(r"<[^>]+>", "", formulas)) + "√"
-    weight.cut(weight.STIX, target / "mathematics.woff2",
-               [*map(ord, letters), *weight.ITALICS])
-
-
-def write(paths, folder):
-    """Write the decks of chapters, and what they load, into a folder.
-
-    Raises ValueError where a chapter is not ready, with its name.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        try:
-            text = deck(path)
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        target = folder / f"{path.stem}.slides.html"
-        target.write_text(text, encoding="utf8")
-        print(target)
-    assets(folder)
+def number_problems(kinds):
+    """Yield whether there are too few or many slides, or notes on them."""
+    if not 12 <= kinds.count("slide") <= 20:
+        yield f"slides: {kinds.count('slide')} of them, not 12 to 20"
+    places = [sum(kind in TYPES[:2] for kind in kinds[:n])
+              for n, kind in enumerate(kinds) if kind == "notes"]
+    # The first has the teacher's page.
+    if (noted := len({1, *places})) < 6:
+        yield f"slides: the speaker has notes on {noted}, fewer than 6"
