@@ -1,7 +1,10 @@
 """Settings of every test run, of nbval on one chapter too."""
 
+import collections
 import os
+import pathlib
 
+import nbformat
 import pytest
 
 # Chapters shorten what trains to a few steps of the same code.
@@ -16,6 +19,7 @@ def pytest_collectstart(collector):
         collector.skip_compare += ("stderr",)
 
 
+ANSWERS = pathlib.Path(__file__).parent / "tests" / "answers"
 # Files that share one built site; then what takes longest, to be begun first.
 SITE = ("test_browser", "test_explorer", "test_site", "test_engines")
 LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
@@ -28,12 +32,29 @@ def group_of(item):
     return "site" if item.path.stem in SITE else item.path.stem
 
 
+def answered(items):
+    """Yield items, and after a chapter's last cell the answers to its checks.
+
+    They are code of tests/answers, run where the chapter has just run.
+    """
+    for item, following in zip(items, [*items[1:], None]):
+        yield item
+        path = ANSWERS / f"{item.path.stem}.py"
+        if item.path.suffix == ".ipynb" and path.exists() and (
+                following is None or following.path != item.path):
+            cell = nbformat.v4.new_code_cell(path.read_text(encoding="utf8"))
+            yield type(item).from_parent(
+                item.parent, name="answers", cell_num=item.cell_num + 1,
+                cell=cell, options=collections.defaultdict(bool))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Group tests for several processes; compare only what can be.
 
     Without the real images, cells that need them are run and not compared.
     """
+    items[:] = answered(items)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
         cell = getattr(item, "cell", None)

@@ -1,5 +1,14 @@
-"""Checks of exercises survive any answer, and take NumPy's numbers."""
+"""Checks of exercises survive any answer, and take NumPy's numbers.
 
+The answers that each chapter's own checks are handed are in tests/answers, a
+file a chapter: nbval runs it in the kernel in which the chapter has just run.
+"""
+
+import ast
+import pathlib
+import re
+
+import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,3 +71,25 @@ def test_a_long_reason_is_cut():
     def fail(x):
         raise ValueError("a" * 1000)
     assert len(check_double(fail)) <= 300
+
+
+ANSWERS = sorted((pathlib.Path(__file__).parent / "answers").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
+def test_each_check_is_handed_right_answers_and_three_wrong_ones(path):
+    """A line of tests/answers is assert "words" in check_1(answer)."""
+    notebook = nbformat.read(
+        path.parents[2] / "book" / f"{path.stem}.ipynb", as_version=4)
+    checks = {
+        name for cell in notebook.cells if cell.cell_type == "code"
+        for name in re.findall(r"@careful\ndef (\w+)\(", cell.source)
+        if "embed" not in cell.metadata}
+    assert checks
+    lines = [ast.unparse(node.test) for node in ast.parse(
+        path.read_text(encoding="utf8")).body if isinstance(node, ast.Assert)]
+    for name in checks:
+        handed = [line for line in lines if f"{name}(" in line]
+        right = [line for line in handed if line.endswith("== 'right'")]
+        assert right, name
+        assert len(handed) - len(right) >= 3, name
