@@ -279,8 +279,7 @@ def test_boxes_that_scroll_can_be_reached_and_no_others(running, home):
 def test_a_chapter_reads_whole_without_scripts(running, home):
     with opened(running, home, java_script_enabled=False) as page:
         page.goto(home + "book/02-convolution.html")
-        for text in ("What does a convolution compute?", "Check yourself",
-                     "Key points"):
+        for text in ("2. Convolution", "Check yourself", "Key points"):
             heading = page.get_by_role("heading", name=text)
             heading.scroll_into_view_if_needed()
             assert heading.is_visible()

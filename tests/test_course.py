@@ -270,7 +270,8 @@ def checks_of(name, module):
     found = dict(vars(module))
     for cell in chapter(name).cells:
         if "hide-input" in cell.metadata.get("tags", []) and (
-                cell.metadata.get("embed", ["verdicts"]) == ["verdicts"]):
+                cell.metadata.get("embed", ["verdicts"]) == ["verdicts"]
+                ) and "plt." not in cell.source:
             exec(cell.source, found)
     return found
 
@@ -376,6 +377,122 @@ def test_chapter_1_says_what_a_budget_lacks(answer, changed, words):
     device = {**found["DEVICES"]["drone"], **changed}
     verdict = found["check_3"](answer, device)
     assert words in verdict and "Error" not in verdict
+
+
+@pytest.fixture(scope="module")
+def chapter_2():
+    """What the checks of chapter 2 define and need."""
+    found = checks_of("02", convolution)
+    found.update(np=np, tf=tf)
+    text = "\n".join(cell.source for cell in chapter("02").cells
+                     if cell.cell_type == "code")
+    for name in ("tensorflow_conv2d", "dense_matrix", "measured_field"):
+        exec(notebooks.named_source(text, name), found)
+    return found
+
+
+def dilated(span=lambda k, d: (k - 1) * d + 1, turn=1):
+    """Return a dilated convolution, right or with one slip."""
+    def convolve(image, weights, dilation):
+        k = len(weights)
+        width = span(k, dilation)
+        view = convolution.windows(image, width, 1, "valid")
+        taps = view[..., ::dilation, ::dilation][..., :k, :k]
+        return np.einsum(
+            "yxcij,ijcm->yxm", taps, weights[:taps.shape[-2],
+                                             :taps.shape[-1]][::turn, ::turn])
+    return convolve
+
+
+def one_kernel(first, second, add=True):
+    """Return the kernel of two layers, right or with one slip."""
+    kernel = np.zeros((5, 5))
+    for i, j in itertools.product(range(3), repeat=2):
+        piece = kernel[i:i + 3, j:j + 3]
+        piece[:] = second[i, j] * first + add * piece
+    return kernel
+
+
+def field(worth, start=1, more=1):
+    """Return a receptive field: worth(strides) is the step of each layer."""
+    return lambda layers: start + sum(
+        (kernel - more) * step for (kernel, _), step in zip(
+            layers, worth([stride for _, stride in layers])))
+
+
+def before(strides):
+    """Return the product of the strides before each layer."""
+    return np.cumprod([1, *strides])[:-1]
+
+
+@pytest.mark.parametrize("check, answer, words", [
+    ("layer", (28, 28, 204800, 160563200), "correct"),
+    ("layer", np.array([28, 28, 204800, 160563200]), "correct"),
+    ("layer", [28.0, 28.0, 204800.0, 160563200.0], "correct"),
+    ("layer", (28, 28, 204800, 4 * 160563200), "of the output, not"),
+    ("layer", (28, 28, 204800, 2 * 160563200), "not two"),
+    ("layer", (28, 28, 204800, 204800), "every position"),
+    ("layer", (28, 28, 1600, 0), "one filter"),
+    ("layer", (28, 28, 204928, 0), "no biases"),
+    ("layer", (26, 26, 0, 0), "without padding"),
+    ("layer", (56, 56, 0, 0), "not every position"),
+    ("layer", (28, 28, 204800), "give (height"),
+    ("sides", {2, 5, 8, 11}, "correct"), ("sides", [11, 8, 5, 2], "correct"),
+    ("sides", np.array([2, 5, 8, 11]), "correct"),
+    ("sides", range(2, 13, 3), "correct"),
+    ("sides", {1, 4, 7, 10}, "up, not down"), ("sides", {2, 5}, "missing"),
+    ("sides", {1, 3, 4, 6, 7, 9, 10, 12}, "are equal"),
+    ("sides", {2, 5, 8, 11, 12}, "too many"), ("sides", 2, "missing"),
+    ("sides", {2, 14}, "between 1 and 12"),
+    ("dilated", dilated(), "correct"),
+    ("dilated", lambda x, w, d: tf.nn.conv2d(
+        x[None], w, 1, "VALID", dilations=d)[0], "correct"),
+    ("dilated", dilated(lambda k, d: 2 * d + 1), "of a 3 × 3 kernel"),
+    ("dilated", dilated(lambda k, d: k * d), "after the last tap"),
+    ("dilated", dilated(turn=-1), "backwards"),
+    ("dilated", lambda x, w, d: convolution.conv2d(
+        x, w, d, "valid"), "skips outputs"),
+    ("dilated", lambda x, w, d: convolution.conv2d(
+        x, w, 1, "valid"), "as wide as before"),
+    ("dilated", lambda x, w, d: convolution.conv2d(x, w), "no padding"),
+    ("dilated", lambda x, w, d: "correct", "does not return numbers"),
+    ("dilated", lambda x, w, d: None, "returns nothing"),
+    ("dilated", 3, "name of a function"),
+    ("merged", one_kernel, "correct"),
+    ("merged", lambda a, b: one_kernel(b, a), "correct"),
+    ("merged", lambda a, b: one_kernel(a, b).tolist(), "correct"),
+    ("merged", lambda a, b: one_kernel(a, b[::-1, ::-1]), "read backwards"),
+    ("merged", lambda a, b: one_kernel(a, b)[::-1, ::-1], "turned round"),
+    ("merged", lambda a, b: one_kernel(a, b).T, "exchanged"),
+    ("merged", lambda a, b: one_kernel(a, b, add=False), "only the corners"),
+    ("merged", lambda a, b: one_kernel(a, b).astype(int), "fractions"),
+    ("merged", lambda a, b: np.pad(a + b, 1), "in a corner"),
+    ("merged", lambda a, b: a @ b, "must be (5, 5)"),
+    ("field", field(before), "correct"),
+    ("field", lambda layers: np.int64(field(before)(layers)), "correct"),
+    ("field", field(lambda s: [1] * len(s)), "several pixels"),
+    ("field", field(lambda s: s), "not its own"),
+    ("field", field(np.cumprod), "own stride comes after"),
+    ("field", field(lambda s: [1, *s]), "all the strides before"),
+    ("field", lambda layers: field(before)(layers[::-1]), "sees the image"),
+    ("field", field(before, start=0), "one pixel"),
+    ("field", field(before, more=0), "each layer add"),
+    ("field", lambda layers: (23, 23), "one number"),
+    ("border", (0.4375, 16), "correct"), ("border", (7 / 16, 16), "correct"),
+    ("border", [np.float32(0.438), np.int64(16)], "correct"),
+    ("border", (0.5625, 16), "have met no zero"),
+    ("border", (43.75, 16), "not a percentage"),
+    ("border", (0.44, 16), "three digits"),
+    ("border", (0.25, 16), "along one side"), ("border", (0.5, 16), "twice"),
+    ("border", (1 - (26 / 32) ** 2, 16), "one layer before"),
+    ("border", (1 - (22 / 32) ** 2, 16), "one layer after"),
+    ("border", (0.4375, 32), "both advance"),
+    ("border", (0.4375, 15), "which outputs are the last"),
+    ("border", 0.4375, "give two numbers")])
+def test_chapter_2_says_what_is_wrong(chapter_2, check, answer, words):
+    verdict = chapter_2[f"check_{check}"](answer)
+    assert words in verdict and "Error" not in verdict
+    assert (verdict == "correct") == (words == "correct")
 
 
 def grouped(wrong_for):
