@@ -90,6 +90,7 @@ def test_each_check_is_handed_right_answers_and_three_wrong_ones(path):
         path.read_text(encoding="utf8")).body if isinstance(node, ast.Assert)]
     for name in checks:
         handed = [line for line in lines if f"{name}(" in line]
-        right = [line for line in handed if line.endswith("== 'right'")]
+        right = [line for line in handed if line.endswith(
+            ("== 'correct'", "== 'right'"))]
         assert right, name
         assert len(handed) - len(right) >= 3, name
