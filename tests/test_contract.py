@@ -110,7 +110,7 @@ LACKS = {
         cell(lambda c: c.source.startswith("# 4."), lambda c: c.update(
             source=c.source.replace("# 4.", "# 5."))),
         'the title does not begin with "# 4. "'),
-    "text": (said("TODO: the end"), "still TODO: cells 99"),
+    "text": (said("TODO: the end"), "still TODO: cells "),
     "contents": (
         lambda book: setattr(book, "contents", book.contents.replace(
             f"- file: book/{NAME}\n", "")),
@@ -140,10 +140,10 @@ LACKS = {
         both(said("$Q$"), said("$$Q + 1$$", "02-convolution")),
         "notation.md lacks $Q$"),
     "a slide type": (
-        cell(lambda c: c.source.startswith("## What is counted"),
+        cell(lambda c: c.source.startswith("## "),
              lambda c: c.metadata.pop("slideshow")),
         "no slide type, one of slide, subslide, fragment, notes, skip: cells"
-        " 1"),
+        " 2"),
     "its title on the slides": (
         lambda book: book.chapters[NAME].cells[0].metadata.slideshow.update(
             slide_type="skip"),
@@ -168,7 +168,7 @@ LACKS = {
         lambda book: book.chapters[NAME].cells.pop(), "there is no ## Next"),
     "a source of a number": (
         said("It takes 7,654,321 steps."),
-        "cell 99 says 7,654,321, which no cell prints"),
+        " says 7,654,321, which no cell prints"),
 }
 
 

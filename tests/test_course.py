@@ -495,40 +495,6 @@ def test_chapter_2_says_what_is_wrong(chapter_2, check, answer, words):
     assert (verdict == "correct") == (words == "correct")
 
 
-def grouped(wrong_for):
-    """Return a grouped_cost whose MACs are wrong for one number of groups."""
-    def cost(height, width, channels, filters, groups, kernel=3):
-        params = kernel**2 * channels // groups * filters
-        return params, height * width * params * (1 + (groups == wrong_for))
-    return cost
-
-
-@pytest.mark.parametrize("number, answer, words", [
-    (1, (133376, 26141696), "right"), (1, (133376, 2 * 26141696), "FLOPs"),
-    (1, np.array([133376, 26141696]), "right"),
-    (1, (133376, 27496448), "which half strides"),
-    (2, np.int64(153), "right"), (2, np.float64(152), "save only"),
-    (3, grouped(None), "right"), (3, grouped(1), "30 positions"),
-    (3, lambda *sizes: (sizes[2] / 0, 1), "ZeroDivisionError"),
-    (3, lambda *sizes: 1, "cannot unpack")])
-def test_chapter_4_says_what_is_wrong(number, answer, words):
-    found = checks_of("04", costs)
-    found["saving"] = lambda m, k=3: 1 / (1 / m + 1 / k**2)
-    found["layers"] = costs.layers
-    assert words in found[f"check_{number}"](answer)
-
-
-@pytest.mark.parametrize("where, words", [
-    ("COUNTED", "right"), ("FREE", "kind is not yet that of a layer")])
-def test_chapter_4_sees_a_layer_in_the_wrong_list(monkeypatch, where, words):
-    found = checks_of("04", costs)
-    found["small"] = costs.keras.Sequential([
-        costs.keras.Input((4,)), costs.layers.Dense(2)])
-    monkeypatch.setitem(
-        getattr(costs, where), costs.layers.Conv1D, "convolution")
-    assert words in found["check_5"](costs.count)
-
-
 def exercise_checks(name, **known):
     """Return the names that the closed cells of the exercises define.
 
