@@ -502,7 +502,8 @@ def test_kept_file_that_was_damaged_is_named_and_fetched_again(
 def test_without_keras_home_the_cache_is_in_the_home_folder(
         host, tmp_path, expected, monkeypatch):
     monkeypatch.delenv("KERAS_HOME")
-    monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path / "me")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
     assert same(cifar10.load_cifar10(), expected)
     assert kept(tmp_path / "me" / ".keras" / "datasets") == {
         "cifar-10-batches-py-target_archive"}
