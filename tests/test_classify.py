@@ -184,7 +184,8 @@ def test_numbers_that_are_no_bytes_are_scaled_by_what_occurs(
 
 @pytest.mark.parametrize(("dtype", "value", "grey"), [
     ("float32", 0.6, 153), ("float32", 150, 150), ("int32", 150, 150),
-    ("int32", 1, 255), ("int32", 0, 0), ("uint16", 51400, 200), ("int32", -5, 0)])
+    ("int32", 1, 255), ("int32", 0, 0), ("int32", -5, 0),
+    ("uint16", 51400, 200)])
 def test_plain_grey_keeps_its_tone(dtype, value, grey):
     result = quantization.picture(
         grey_tiff(np.full((64, 64), value, dtype)))
@@ -192,7 +193,8 @@ def test_plain_grey_keeps_its_tone(dtype, value, grey):
 
 
 @pytest.mark.parametrize(("dtype", "value", "words"), [
-    ("float32", np.nan, "from nan to nan"), ("float32", np.inf, "from 0 to inf"),
+    ("float32", np.nan, "from nan to nan"),
+    ("float32", np.inf, "from 0 to inf"),
     ("uint32", 4_000_000_000, "from -2.94967e")])
 def test_numbers_that_span_nothing_are_refused(dtype, value, words):
     numbers = np.zeros((64, 64), dtype)
