@@ -173,15 +173,15 @@ def test_state_that_a_power_failure_cut_is_named_and_nothing_is_lost(
     with pytest.raises(ValueError, match=f"{name} cannot be read.*remove it"):
         trained(folder)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
-    # What the message advises.
-    (folder / name).unlink()
-    model, rows = trained(folder, {**TINY, "epochs": 3})
-    assert [str(row["epoch"]) for row in rows] == ["1", "2", "3"]
-    assert json.loads((folder / "recipe.json").read_text())["seed"] == 1
-    if name == "recipe.json":
-        for ours, theirs in zip(
-                model.get_weights(), run[1].get_weights(), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    (folder / name).unlink()  # what the message advises
+    model = records.Run(folder).resumed(TINY)
+    if name == "checkpoint.keras":
+        assert model is None
+        return
+    assert (folder / name).read_bytes() == (run[0] / name).read_bytes()
+    for ours, theirs in zip(
+            model.get_weights(), run[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_run_goes_on_where_its_clock_and_history_were_cut(
@@ -190,9 +190,9 @@ def test_run_goes_on_where_its_clock_and_history_were_cut(
     shutil.copytree(run[0], folder)
     cut(folder, "clock", 0)
     cut(folder, "history.csv", -4)
-    model, rows = trained(folder, {**TINY, "epochs": 4})
-    assert [str(row["epoch"]) for row in rows] == ["1", "2", "4"]
-    assert int(model.optimizer.iterations) == 4 * STEPS
+    model, rows = trained(folder)
+    assert [str(row["epoch"]) for row in rows] == ["1", "2"]
+    assert int(model.optimizer.iterations) == 3 * STEPS
     said = capsys.readouterr().out
     assert "clock cannot be read" in said
     assert "history.csv can be read up to epoch 2 alone" in said
@@ -219,8 +219,7 @@ def test_second_training_of_a_folder_is_refused_before_its_first_step(
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_loss_that_is_no_number_ends_the_training(wrong, tmp_path):
+def test_loss_that_is_no_number_ends_the_training(tmp_path):
     keras.utils.set_random_seed(1)
     model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
     images, labels = batches.generated_images(96)
@@ -228,7 +227,7 @@ def test_loss_that_is_no_number_ends_the_training(wrong, tmp_path):
     def epoch_data(epoch):
         data = batches.pipeline(images, labels, 32)
         return data if epoch == 0 else data.map(
-            lambda x, y: (x * wrong, y))
+            lambda x, y: (x * np.inf, y))
 
     with pytest.raises(FloatingPointError, match=(
             f"loss is nan after step 4: the training stops.*{tmp_path}")):
