@@ -118,6 +118,40 @@ def test_pipeline_names_labels_out_of_range(label):
         batches.pipeline(images, labels)
 
 
+@pytest.mark.parametrize("as_keras", [
+    lambda labels: labels[:, None], lambda labels: labels[:, None].tolist(),
+    lambda labels: labels.astype(np.int64)])
+def test_pipeline_takes_labels_as_keras_loads_them(as_keras):
+    (images, _), labels = numbered(5), np.array([3, 1, 4, 1, 5], np.uint8)
+    batch, = all_batches(batches.pipeline(images, as_keras(labels), 5))
+    assert batch[1].tolist() == [3, 1, 4, 1, 5]
+
+
+@pytest.mark.parametrize(("labels", "text"), [
+    (np.eye(10)[[3, 1, 4]], r"float64 of shape \(3, 10\)"),
+    (np.eye(10, dtype=int)[[3, 1, 4]], r"of shape \(3, 10\)"),
+    (np.array([3.5, 1, 4]), r"float64 of shape \(3,\)"),
+    (np.zeros((1, 3), int), r"of shape \(1, 3\)"),
+    (np.zeros(4, int), r"of shape \(4,\)"), (["3", "1", "4"], "<U1 of")])
+def test_pipeline_refuses_labels_that_are_no_classes(labels, text):
+    with pytest.raises(ValueError, match=f"labels must be whole .*{text}"):
+        batches.pipeline(numbered(3)[0], labels)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint16"])
+def test_pipeline_refuses_images_that_are_no_bytes(dtype):
+    images = numbered(3)[0].astype(dtype)
+    with pytest.raises(ValueError, match=f"must be uint8, .* not {dtype}"):
+        batches.pipeline(images, np.zeros(3, np.uint8))
+
+
+@pytest.mark.parametrize("augment", ["False", None, "no"])
+def test_pipeline_names_an_augment_that_is_no_switch(augment):
+    with pytest.raises(ValueError, match=f"augment must .* not {augment!r}"):
+        batches.pipeline(
+            numbered(3)[0], np.zeros(3, np.uint8), seed=1, augment=augment)
+
+
 def test_pipeline_leaves_autotune_off():
     # Keras can wait 20 s an epoch for it.
     options = batches.pipeline(*numbered(5)).options()

@@ -6,6 +6,7 @@ Where CIFAR10_DIR is set the real data is read too.
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import http.server
 import inspect
@@ -299,6 +300,39 @@ def test_damaged_batch_file_is_refused(length, tmp_path, files):
         cifar10.load_cifar10(write_folder(tmp_path / "copy", damaged))
 
 
+@pytest.mark.parametrize("packed_in", [in_a_gz_below, in_an_xz_below])
+@pytest.mark.parametrize("below", ["", "cifar-10-batches-py"])
+@pytest.mark.parametrize("harm", ["half", "cut", "altered", "no folder"])
+def test_whole_archive_beside_a_broken_folder_is_read(
+        harm, below, packed_in, tmp_path, files, expected, capsys):
+    place, folder = packed_in(tmp_path, files), tmp_path / below
+    for path in write_folder(tmp_path / "made", files).iterdir():
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    if harm == "half":
+        for name in ("data_batch_2", "test_batch"):
+            (folder / name).unlink()
+    elif harm == "no folder":
+        (folder / "data_batch_2").unlink()
+        (folder / "data_batch_2").mkdir()
+    else:
+        content = bytearray(files["data_batch_2"])
+        content[5_000] ^= 4
+        (folder / "data_batch_2").write_bytes(
+            content if harm == "altered" else content[:5_000])
+    assert same(cifar10.load_cifar10(place), expected)
+    said, = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"Passing over {folder}: ")
+
+
+@pytest.mark.parametrize("name", [*TRAIN_FILES, "test_batch"])
+@pytest.mark.parametrize("made", [in_a_folder, in_a_gz])
+def test_one_cut_batch_is_named(made, name, tmp_path, files):
+    place = made(tmp_path, {**files, name: files[name][:9_000]})
+    with pytest.raises(ValueError, match=f"file {place}/{name} is damaged"):
+        cifar10.load_cifar10(place)
+
+
 class Host(http.server.ThreadingHTTPServer):
     """A host of files by name, which can be made to fail in several ways."""
 
@@ -488,6 +522,47 @@ def test_what_was_fetched_is_not_fetched_again(host, tables, expected, cache):
             path.unlink()
 
 
+def test_whole_cache_that_cannot_be_written_is_read(
+        mirror, cache, expected, monkeypatch):
+    cifar10.load_cifar10()
+    count = len(mirror.asked)
+
+    @contextlib.contextmanager
+    def refused(folder):
+        raise RuntimeError(f"{folder} cannot be written")
+        yield
+
+    monkeypatch.setattr(cifar10, "sole_use", refused)
+    (cache / "cifar10.lock").unlink()
+    modes = [(path, path.stat().st_mode) for path in (cache, *cache.iterdir())]
+    for path, mode in modes:
+        path.chmod(mode & ~0o222)
+    try:
+        assert same(cifar10.load_cifar10(), expected)
+    finally:
+        for path, mode in modes:
+            path.chmod(mode)
+    assert len(mirror.asked) == count
+    assert not (cache / "cifar10.lock").exists()
+    (cache / f"cifar10-{TEST}").unlink()
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        cifar10.load_cifar10()
+
+
+@pytest.mark.parametrize("variable", ["", "KERAS_HOME", "CIFAR10_DIR"])
+def test_without_a_home_folder_it_is_said_what_to_set(
+        variable, host, monkeypatch):
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "~/data")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(
+            RuntimeError, match="no home.*KERAS_HOME to .*CIFAR10_DIR to"):
+        cifar10.load_cifar10()
+    assert host.asked == []
+
+
 def test_kept_file_that_was_damaged_is_named_and_fetched_again(
         mirror, cache, expected, capsys):
     cifar10.load_cifar10()
@@ -502,7 +577,8 @@ def test_kept_file_that_was_damaged_is_named_and_fetched_again(
 def test_without_keras_home_the_cache_is_in_the_home_folder(
         host, tmp_path, expected, monkeypatch):
     monkeypatch.delenv("KERAS_HOME")
-    monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path / "me")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
     assert same(cifar10.load_cifar10(), expected)
     assert kept(tmp_path / "me" / ".keras" / "datasets") == {
         "cifar-10-batches-py-target_archive"}

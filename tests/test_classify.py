@@ -1,15 +1,21 @@
 """Image files of many kinds, and the commands that make and ask int8."""
 
 import io
+import os
 import pathlib
 import re
+import struct
+import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
 from mobilenet import __main__ as command
 from mobilenet import batches, cifar10, network, quantization, recipes, records
-from PIL import Image
+from PIL import Image, ImageOps
+
+BOOK = pathlib.Path(quantization.__file__).parent.parent
 
 
 def stripes(width=64, height=64):
@@ -99,6 +105,184 @@ def test_an_image_is_turned_as_its_exif_data_says(orientation, y, x):
     assert near(result[y, x], (255, 0, 0))
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_formats_are_turned_once_and_alike(orientation, kind):
+    image, exif = stripes(), Image.Exif()
+    image.paste("white", (0, 0, 32, 64))
+    exif[0x0112] = orientation
+    settings = {"lossless": True} if kind == "WEBP" else {}
+    np.testing.assert_array_equal(
+        quantization.picture(saved(image, kind, exif=exif, **settings)),
+        quantization.picture(saved(ImageOps.exif_transpose(
+            Image.open(saved(image, "PNG", exif=exif))))))
+
+
+def with_exif(entries, kind="JPEG"):
+    """Return stripes with EXIF data of (tag, type, count, value) entries."""
+    content = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(
+        struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    settings = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    return saved(
+        stripes(), kind, exif=b"Exif\0\0" + content, **settings)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(("odd", "y", "x"), [
+    # Pillow can read these and not write them again.
+    (((0x0112, 3, 1, 6), (0x0128, 8, 1, 0xFFFE)), 16, 28),
+    (((0x0112, 3, 1, 6), (0x011A, 5, 1, 9999)), 16, 28),
+    (((0x0112, 3, 1, 6), (0x8769, 4, 1, 99999)), 16, 28),
+    (((0x0112, 3, 1, 9),), 4, 16), (((0x0112, 3, 1, 0),), 4, 16),
+    (((0x0112, 2, 4, 0x36363636),), 4, 16),
+    (((0x0112, 3, 0, 6),), 4, 16), (((0x0112, 7, 9999999, 6),), 4, 16),
+])
+def test_orientation_alone_is_taken_from_odd_exif_data(odd, y, x, kind):
+    assert near(quantization.picture(with_exif(odd, kind))[y, x], (255, 0, 0))
+
+
+@pytest.mark.parametrize("exif", [
+    b"", b"Exif\0\0", b"Exif\0\0II*\0", b"no exif data", b"\xff" * 99,
+    b"Exif\0\0MM\0*\xff\xff\xff\xff"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_picture_whose_exif_data_cannot_be_read_is_left_unturned(exif, kind):
+    result = quantization.picture(saved(stripes(), kind, exif=exif))
+    assert near(result[4, 16], (255, 0, 0))
+
+
+def grey_tiff(numbers):
+    """Return a TIFF file of numbers (rows, columns) of any type."""
+    kind = "uif".index(numbers.dtype.kind) + 1
+    content = numbers.astype(numbers.dtype.newbyteorder("<")).tobytes()
+    tags = ((256, numbers.shape[1]), (257, numbers.shape[0]),
+            (258, 8 * numbers.dtype.itemsize), (259, 1), (262, 1), (273, 134),
+            (277, 1), (278, numbers.shape[0]), (279, len(content)),
+            (339, kind))
+    return io.BytesIO(
+        b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
+            struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        + bytes(4) + content)
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [
+    ("float32", 0, 1), ("float32", 0, 255), ("float32", 0, 65535),
+    ("float32", -1, 1), ("float32", 0, 1000), ("float32", 0, 1e-4),
+    ("float32", -3e38, 1), ("int32", 0, 2), ("int32", 0, 255),
+    ("int32", 0, 65535), ("int32", 0, 70000), ("int32", -1000, 3000),
+    ("int32", -2**31, 2**31 - 1), ("int32", -9, -1), ("uint32", 0, 2**31 - 1),
+    ("int16", -300, 300), ("uint16", 0, 255), ("uint16", 0, 4095),
+    ("uint16", 0, 65535)])
+def test_numbers_that_are_no_bytes_are_scaled_by_what_occurs(
+        dtype, low, high):
+    numbers = np.full((64, 64), low, dtype)
+    numbers[:32] = high
+    numbers[:, 32:] = (float(low) + float(high)) / 2
+    result = quantization.picture(grey_tiff(numbers))
+    assert near(result[4, 4], 255) and near(result[28, 4], 0)
+    assert near(result[16, 28], 127)
+
+
+@pytest.mark.parametrize(("dtype", "value", "grey"), [
+    ("float32", 0.6, 153), ("float32", 150, 150), ("int32", 150, 150),
+    ("int32", 1, 255), ("int32", 0, 0), ("int32", -5, 0),
+    ("uint16", 51400, 200)])
+def test_plain_grey_keeps_its_tone(dtype, value, grey):
+    result = quantization.picture(
+        grey_tiff(np.full((64, 64), value, dtype)))
+    assert (result == grey).all()
+
+
+@pytest.mark.parametrize(("dtype", "value", "words"), [
+    ("float32", np.nan, "from nan to nan"),
+    ("float32", np.inf, "from 0 to inf"),
+    ("uint32", 4_000_000_000, "from -2.94967e")])
+def test_numbers_that_span_nothing_are_refused(dtype, value, words):
+    numbers = np.zeros((64, 64), dtype)
+    numbers[9, 9] = value
+    with pytest.raises(ValueError, match=f"its numbers go {words}"):
+        quantization.picture(grey_tiff(numbers))
+
+
+def test_sixteen_bits_of_a_png_go_to_65535_however_dark_it_is():
+    grey = Image.fromarray(np.full((64, 64), 51 * 257, np.uint16))
+    assert (quantization.picture(saved(grey)) == 51).all()
+
+
+@pytest.mark.parametrize(("color", "kind"), [
+    ((1234,), 0), ((0x1234, 0x56FE, 0x9ABC), 2)])
+def test_transparent_colour_of_16_bits_becomes_white(color, kind):
+    numbers = np.full((64, 64, len(color)), 30000, ">u2")
+    numbers[:32] = color
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)
+    file = b"\x89PNG\r\n\x1a\n"
+    for name, content in (
+            (b"IHDR", struct.pack(">IIBBBBB", 64, 64, 16, kind, 0, 0, 0)),
+            (b"tRNS", struct.pack(f">{len(color)}H", *color)),
+            (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        file += struct.pack(">I", len(content)) + name + content
+        file += struct.pack(">I", zlib.crc32(name + content))
+    result = quantization.picture(io.BytesIO(file))
+    assert near(result[4, 16], 255) and near(result[28, 16], 30000 / 257)
+
+
+def test_palette_with_a_transparent_colour_becomes_white_there():
+    image = Image.fromarray(np.repeat([[0], [1]], 32, 0).repeat(64, 1).astype(
+        np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    result = quantization.picture(saved(image, transparency=0))
+    assert near(result[4, 16], 255) and near(result[28, 16], (0, 0, 255))
+
+
+def test_large_picture_is_that_of_its_small_copy():
+    image = stripes(1500, 1201).convert("RGBA")
+    image.paste((0, 0, 0, 0), (700, 0, 1500, 1201))
+    result = quantization.picture(saved(image)).astype(int)
+    small = quantization.picture(saved(image.resize((300, 240))))
+    assert np.abs(result - small).max() < 24
+
+
+MEMORY = """
+import io, resource, sys, types
+from PIL import Image
+for name in ("keras", "tensorflow"):  # not needed for pictures
+    sys.modules[name] = types.ModuleType(name)
+from mobilenet import quantization
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+small = io.BytesIO()
+Image.new("RGB", (32, 32)).save(small, "JPEG")
+quantization.picture(small)
+before = peak()
+try:
+    print(quantization.picture(sys.argv[1])[16, 16].tolist())
+except ValueError as error:
+    print(error)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="reads the peak in kB")
+@pytest.mark.parametrize(("height", "words"), [
+    (13000, "200, 200, 200"), (16, "has 169 megapixels, .* at most 75 ")])
+def test_169_megapixels_take_little_memory_or_are_refused(
+        height, words, tmp_path):
+    path = tmp_path / "large.jpg"
+    image = Image.new("L", (13000, height), 200)
+    image.save(path, progressive=height == 16)
+    if height == 16:  # one that is read whole says that it is as high
+        content = path.read_bytes()
+        at = content.index(b"\xff\xc2") + 5
+        path.write_bytes(
+            content[:at] + struct.pack(">H", 13000) + content[at + 2:])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", MEMORY, str(path)], cwd=BOOK,
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer, more = done.stdout.splitlines()
+    assert re.search(words, answer) and float(more) < 500, done.stdout
+
+
 def broken(folder, kind):
     """Return the path of a file that is no image."""
     path = folder / "broken.png"
@@ -129,6 +313,16 @@ def test_an_image_too_large_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="is not an image that can be read"):
         quantization.picture(saved(stripes()))
+
+
+def test_picture_that_cannot_be_held_is_refused_before_it_is_read(
+        monkeypatch):
+    monkeypatch.setattr(
+        quantization, "PIXEL_BYTES", {"PNG": 450e6 / 4000, "L": 0})
+    with pytest.raises(ValueError, match="at most 0 of its kind.*smaller"):
+        quantization.picture(saved(stripes(64, 63)))
+    assert near(quantization.picture(saved(stripes(50, 80)))[4, 16], (
+        255, 0, 0))
 
 
 def called(monkeypatch, *arguments):
@@ -164,6 +358,48 @@ def test_a_bad_file_among_good_ones_ends_with_1_after_all(
     assert captured.out.count("\n") == 1 and "good.png: " in captured.out
     assert captured.err.splitlines()[0].startswith(
         f"{bad} is not an image")
+
+
+@pytest.mark.parametrize(("encoding", "name", "printed"), [
+    ("cp1252", "고양이.png", r"\uace0\uc591\uc774.png"),
+    ("ascii", "é.png", r"\xe9.png"), ("utf-8:strict", "é.png", "é.png"),
+    ("utf-8:strict", os.fsdecode(b"x\xff.png"), r"x\udcff.png"),
+    ("utf-8", "a\nb\x1b[2J.png", r"a\nb\x1b[2J.png"),
+    ("cp1252", "\N{RIGHT-TO-LEFT OVERRIDE}gnp.png", r"\u202egnp.png")])
+def test_name_that_cannot_be_printed_is_escaped_and_the_next_is_named(
+        encoding, name, printed, tmp_path, monkeypatch):
+    try:
+        stripes().save(tmp_path / name)
+    except OSError:
+        pytest.skip("this system has no such names")
+    bad = tmp_path / f"not-{name}"
+    bad.write_bytes(b"no image")
+    stripes().save(tmp_path / "good.png")
+    encoding, _, errors = encoding.partition(":")
+    out = io.TextIOWrapper(io.BytesIO(), encoding, errors or "strict")
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(
+        io.BytesIO(), encoding, "backslashreplace"))
+    with pytest.raises(SystemExit) as caught:
+        called(monkeypatch, "classify", tmp_path / name, bad,
+               tmp_path / "good.png")
+    assert caught.value.code == 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    first, second = out.buffer.getvalue().decode(encoding).splitlines()
+    assert f"{printed}: " in first and "good.png: " in second
+    said, = sys.stderr.buffer.getvalue().decode(encoding).splitlines()
+    assert f"not-{printed} is not an image" in said
+
+
+def test_shares_are_those_of_the_logits(tmp_path, monkeypatch, capsys):
+    shares = np.array([0.01, 0.02, 0, 0.6, 0, 0.3, 0.07, 0, 0, 0]) + 1e-9
+    monkeypatch.setattr(
+        quantization, "litert_logits",
+        lambda content, images: np.log(shares)[None] - 5)
+    stripes().save(tmp_path / "a.png")
+    called(monkeypatch, "classify", tmp_path / "a.png")
+    assert "a.png: cat 60 %, dog 30 %, frog 7 %" in capsys.readouterr().out
 
 
 def test_classify_without_its_network_says_which_file_is_missing(

@@ -9,6 +9,7 @@ import itertools
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -235,6 +236,34 @@ def test_keras_separable_layer_costs_what_its_two_parts_do():
 def test_dense_layer_on_a_sequence_works_at_every_step():
     model = model_of((5, 7), layers.Dense(4))
     assert total_macs(model) == counted_in_loops(5, 1, 1, 7, 4)[1]
+
+
+def every_kind():
+    """Return a model with a layer of each counted kind, named after it."""
+    return model_of(
+        (8, 8, 4), layers.Conv2D(6, 3, groups=2, name="grouped"),
+        layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise"),
+        layers.SeparableConv2D(5, 3, padding="same", name="separable"),
+        layers.Conv2D(8, 1, use_bias=False, name="pointwise"),
+        layers.Flatten(), layers.Dense(16, use_bias=False, name="wide"),
+        layers.Dense(10, name="logits"))
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8", "lora"])
+def test_quantised_layers_and_lora_count_as_what_they_were(mode):
+    model = every_kind()
+    before = costs.count(model)
+    # 36 places of 3 x 3 x 2 x 6; of 16 x 3 x 3 x 12 and so on.
+    assert list(before.macs) == [
+        36 * 108, 16 * 108, 16 * (108 + 60), 16 * 40, 0, 128 * 16, 160]
+    assert int(before.params.sum()) == model.count_params()
+    if mode == "lora":
+        for name in ("pointwise", "wide", "logits"):
+            model.get_layer(name).enable_lora(2)
+    else:
+        model.quantize(mode)
+    assert model.count_params() != int(before.params.sum())
+    pd.testing.assert_frame_equal(costs.count(model), before)
 
 
 class Doubled(layers.Conv2D):

@@ -342,6 +342,17 @@ def test_network_ends_in_logits_not_probabilities():
     ("alpha", float("nan"), "above 0, not nan"),
     ("alpha", float("inf"), "not inf"),
     ("alpha", 0.03, "0.03125 .* not 0.03"),
+    ("alpha", "0.5", "not '0.5'"),
+    ("alpha", None, "not None"),
+    ("alpha", [0.5], r"not \[0.5\]"),
+    ("separable", "False", "not 'False'"),
+    ("separable", None, "not None"),
+    ("separable", 0, "not 0"),
+    ("use_bias", "no", "not 'no'"),
+    ("use_bias", None, "not None"),
+    ("stride_on", ["depthwise"], r"not \['depthwise'\]"),
+    ("body", 13, "not 13"),
+    ("body", None, "not None"),
     ("input_shape", (0, 32, 3), r"not \(0, 32, 3\)"),
     ("input_shape", (32, -1, 3), r"not \(32, -1, 3\)"),
     ("input_shape", (32, 32, 0), r"not \(32, 32, 0\)"),
@@ -368,6 +379,35 @@ def test_network_ends_in_logits_not_probabilities():
 def test_bad_argument_is_named_with_its_value(argument, bad, text):
     with pytest.raises(ValueError, match=f"{argument}.* must .*{text}"):
         small(**{argument: bad})
+
+
+@pytest.mark.parametrize("separable", [True, False])
+def test_network_is_the_same_whatever_keras_json_says_of_channels(separable):
+    usual = small(separable=separable)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = small(separable=separable)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert found.get_config() == usual.get_config()
+    assert shapes(found) == shapes(usual)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
+def test_another_backend_is_refused_in_one_line(backend, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: backend)
+    with pytest.raises(ValueError, match=(
+            f"backend is '{backend}', .*'tensorflow': set .*KERAS_BACKEND")):
+        small()
+
+
+def test_numbers_too_short_to_train_with_are_refused_naming_keras_json():
+    keras.config.set_floatx("float16")
+    try:
+        with pytest.raises(ValueError, match="floatx is 'float16'.*keras.jso"):
+            small()
+    finally:
+        keras.config.set_floatx("float32")
 
 
 def test_alpha_is_refused_where_the_body_is_narrower_than_the_stem():

@@ -365,6 +365,26 @@ def test_int8_made_with_dull_images_is_refused_where_bytes_go_in(
         quantization.litert_logits(content, images)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int8"])
+def test_images_that_are_no_bytes_are_refused(
+        dtype, model, images, int8, integers, ranges):
+    others = images[:2].astype(dtype)
+    for use in (
+            lambda: quantization.litert_logits(int8, others),
+            lambda: quantization.scaled(others),
+            lambda: quantization.run_integers(integers, ranges, others),
+            lambda: quantization.converted(model, "int8", others)):
+        with pytest.raises(ValueError, match=f"must be uint8, .*not {dtype}"):
+            use()
+
+
+def test_network_that_keras_has_quantised_is_not_folded():
+    model = random_model(alpha=0.25, body=((64, 2),))
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="'logits' is int8 already"):
+        quantization.folded_layers(model)
+
+
 def test_bytes_that_are_no_network_are_refused():
     with pytest.raises(ValueError, match="[Mm]odel"):
         quantization.interpreter(b"no network at all")

@@ -7,8 +7,10 @@ name.
 import csv
 import json
 import os
+import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import types
 
@@ -90,6 +92,145 @@ def test_result_counts_right_and_wrong_answers(tmp_path):
             ] == [("4", "9", "2"), ("1", "4", "3")]
     # e^3 and e^2 among nine ones.
     assert [row["probability"] for row in mistakes] == ["0.691", "0.451"]
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_every_answer_right_leaves_no_mistakes(shape, tmp_path):
+    labels = np.arange(10).reshape(shape)
+    written_result(tmp_path, np.eye(10), labels)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["test_accuracy"] == 1
+    assert (tmp_path / "mistakes.csv").read_text() == (
+        "image,label,answer,probability\n")
+
+
+def test_labels_as_keras_loads_them_give_the_same_record(tmp_path):
+    logits = np.random.default_rng(0).normal(size=(50, 10))
+    labels = np.random.default_rng(1).integers(0, 10, 50)
+    written = []
+    for given in (labels, labels[:, None]):
+        share = records.write_answers(tmp_path, logits, given)
+        written.append((share, *(
+            (tmp_path / name).read_bytes()
+            for name in ("confusion.csv", "mistakes.csv"))))
+    assert written[0] == written[1]
+    assert written[0][0] == np.mean(logits.argmax(axis=1) == labels)
+
+
+@pytest.mark.parametrize(("logits", "labels"), [
+    (np.full((3, 10), np.nan), [0, 1, 2]), (np.eye(10), np.eye(10)),
+    (np.eye(10), [0, 1, 2])])
+def test_logits_that_are_nan_and_other_labels_give_no_record(
+        logits, labels, tmp_path):
+    with pytest.raises(ValueError, match="labels, or logits that are nan"):
+        records.write_answers(tmp_path, logits, labels)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_on_the_disk_before_they_take_their_names(
+        tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("fsync"))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda part, path: (
+        done.append(pathlib.Path(path).name), replace(part, path)))
+    run = records.Run(tmp_path)
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    run.begin(TINY)
+    run.write_seconds(1)
+    run.write_start([1.0])
+    run.keep(model, [{"epoch": 1, "seconds": "1.0"}])
+    records.save_weights(model, tmp_path / "weights.npz")
+    records.write_result(tmp_path, TINY, 1, 1)
+    names = ["recipe.json", "clock", "start.csv", "history.csv",
+             "checkpoint.keras", "weights.npz", "result.json"]
+    assert done == [part for name in names for part in ("fsync", name)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\0\0\0\0", b"12.x", b"\xff\xfe", b"nan", b"inf", b"1.2.3"])
+def test_clock_that_cannot_be_read_is_named_and_the_history_counts(
+        content, tmp_path, capsys):
+    run = records.Run(tmp_path)
+    records.write_rows(tmp_path / "history.csv", [
+        {"epoch": 1, "seconds": "2.5"}, {"epoch": 2, "seconds": "3.0"}])
+    (tmp_path / "clock").write_bytes(content)
+    assert run.seconds() == 5.5
+    assert f"{tmp_path / 'clock'} cannot be read: the epochs took 5.5 s" in (
+        capsys.readouterr().out)
+    (tmp_path / "clock").write_bytes(b"7.5")
+    assert run.seconds() == 7.5
+    assert capsys.readouterr().out == ""
+
+
+ROWS = b"epoch,loss,seconds\n1,2.5,1.0\n2,2.25,1.0\n"
+
+
+@pytest.mark.parametrize(("content", "epochs"), [
+    (ROWS[:-1], 1), (ROWS[:-3], 1), (ROWS[:-14], 0), (ROWS[:30], 1),
+    (ROWS[:22], 0), (ROWS[:10], 0), (b"", 0), (b"\0" * 40, 0),
+    (ROWS[:29] + b"\0" * 14, 1), (ROWS[:-5] + b"\xff\xff,1\n", 1),
+    (ROWS + b"3,1,1,1\n", 2), (ROWS + b"3,,1.0\n", 2),
+    (ROWS + b"3,2\n4,2.0,1.0\n", 2)])
+def test_history_that_was_cut_is_named_and_its_whole_rows_are_kept(
+        content, epochs, tmp_path, capsys):
+    path = tmp_path / "history.csv"
+    run = records.Run(tmp_path)
+    path.write_bytes(ROWS)
+    assert [row["epoch"] for row in run.history()] == ["1", "2"]
+    assert capsys.readouterr().out == ""
+    path.write_bytes(content)
+    assert [row["epoch"] for row in run.history()] == ["1", "2"][:epochs]
+    assert f"{path} can be read up to epoch {epochs} alone" in (
+        capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "result.json"])
+@pytest.mark.parametrize("content", [
+    b"", b"\0" * 99, b'{\n "about": "A', b"\xff\xfe\xfd", b"null", b"[1]"])
+def test_record_with_a_file_that_was_cut_names_it(name, content, record):
+    (record / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} cannot be read"):
+        check_record(record, {"tiny": TINY})
+
+
+@pytest.mark.parametrize("length", [0, 9, 900, -1])
+def test_weights_that_were_cut_are_named(length, tmp_path):
+    path = tmp_path / "weights.npz"
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    records.save_weights(model, path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"weights.npz cannot be read"):
+        records.load_weights(model, path)
+
+
+def test_run_holds_its_folder_until_its_process_ends(tmp_path):
+    run, other = records.Run(tmp_path), records.Run(tmp_path)
+    with run.held(), pytest.raises(RuntimeError, match=(
+            f"another training runs in {tmp_path}: wait")), other.held():
+        raise AssertionError("both hold it")
+    with other.held():  # and leaves nothing
+        pass
+    assert list(tmp_path.iterdir()) == []
+    # Neither is needed for a lock, and both take seconds to import.
+    code = ("import sys, types\n"
+            "for name in ('keras', 'tensorflow'):\n"
+            "    sys.modules[name] = types.ModuleType(name)\n"
+            "from mobilenet import records\n"
+            f"with records.Run({str(tmp_path)!r}).held():\n"
+            "    print('held', flush=True)\n"
+            "    input()")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=RUNS.parent, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(RuntimeError, match="another training"), run.held():
+        raise AssertionError("both hold it")
+    holder.kill()
+    holder.communicate()
+    with run.held():
+        pass
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,108 @@ def test_kill_before_a_checkpoint_drops_the_row_without_one(
     assert int(model.optimizer.iterations) == 3 * STEPS
 
 
+def cut(folder, name, length):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:length])
+
+
+@pytest.mark.parametrize(("name", "length"), [
+    ("recipe.json", 0), ("recipe.json", 40), ("checkpoint.keras", 0),
+    ("checkpoint.keras", 300), ("checkpoint.keras", -300)])
+def test_state_that_a_power_failure_cut_is_named_and_nothing_is_lost(
+        name, length, run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run[0], folder)
+    cut(folder, name, length)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(ValueError, match=f"{name} cannot be read.*remove it"):
+        trained(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / name).unlink()  # what the message advises
+    model = records.Run(folder).resumed(TINY)
+    if name == "checkpoint.keras":
+        assert model is None
+        return
+    assert (folder / name).read_bytes() == (run[0] / name).read_bytes()
+    for ours, theirs in zip(
+            model.get_weights(), run[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_run_goes_on_where_its_clock_and_history_were_cut(
+        run, tmp_path, capsys):
+    folder = tmp_path / "copy"
+    shutil.copytree(run[0], folder)
+    cut(folder, "clock", 0)
+    cut(folder, "history.csv", -4)
+    model, rows = trained(folder)
+    assert [str(row["epoch"]) for row in rows] == ["1", "2"]
+    assert int(model.optimizer.iterations) == 3 * STEPS
+    said = capsys.readouterr().out
+    assert "clock cannot be read" in said
+    assert "history.csv can be read up to epoch 2 alone" in said
+
+
+def test_second_training_of_a_folder_is_refused_before_its_first_step(
+        run, tmp_path, monkeypatch):
+    from mobilenet import __main__ as command
+    folder = tmp_path / "tiny"
+    shutil.copytree(run[0], folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mobilenet", "train", "tiny", "--again"])
+    asked = []
+    with records.Run(folder).held():
+        with pytest.raises(RuntimeError, match="another training runs in"):
+            trained(folder, {**TINY, "epochs": 4}, asked)
+        # Nor does the command remove what the first one writes.
+        with pytest.raises(SystemExit, match="another training runs in"):
+            command.main()
+        (folder / "lock").unlink()
+    assert asked == []
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_loss_that_is_no_number_ends_the_training(tmp_path):
+    keras.utils.set_random_seed(1)
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    images, labels = batches.generated_images(96)
+
+    def epoch_data(epoch):
+        data = batches.pipeline(images, labels, 32)
+        return data if epoch == 0 else data.map(
+            lambda x, y: (x * np.inf, y))
+
+    with pytest.raises(FloatingPointError, match=(
+            f"loss is nan after step 4: the training stops.*{tmp_path}")):
+        training.train(TINY, model, epoch_data, records.Run(tmp_path))
+    assert epochs(tmp_path) == ["1"]
+    assert (tmp_path / "checkpoint.keras").exists()
+    assert not (tmp_path / "lock").exists()
+
+
+def test_labels_as_keras_loads_them_are_right_as_often():
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    images, labels = batches.generated_images(40)
+    images = images.astype("float32")
+    shares = [training.batch_accuracy(
+        lambda x: model(x, training=True), model, [(images, given)])
+        for given in (labels, labels[:, None])]
+    assert shares[0] == shares[1] <= 1
+
+
+def test_another_backend_is_refused_before_anything_is_written(
+        tmp_path, monkeypatch):
+    model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
+    data = batches.pipeline(*batches.generated_images(32), 32)
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="backend is 'jax'.*KERAS_BACKEND"):
+        training.train(
+            TINY, model, lambda epoch: data, records.Run(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_kill_while_a_row_is_written_leaves_the_old_history(
         tmp_path, monkeypatch):
     rows, path = [{"epoch": 1, "loss": "0.5"}], tmp_path / "history.csv"
@@ -423,6 +525,21 @@ def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
     command.main()
     assert (tmp_path / "tiny" / "recipe.json").stat().st_mtime_ns > before
     check_record(tmp_path / "tiny", {"tiny": TINY})
+
+
+@pytest.mark.parametrize("content", [b"", b'{"test_accuracy": 0.', b"null"])
+def test_result_that_was_cut_is_named_and_not_taken_for_a_record(
+        content, tmp_path, monkeypatch):
+    from mobilenet import __main__ as command
+    monkeypatch.setattr(recipes, "RECIPES", {"tiny": TINY})
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "result.json").write_bytes(content)
+    for words in (["train", "tiny"], ["summary"]):
+        monkeypatch.setattr(sys, "argv", ["mobilenet", *words])
+        with pytest.raises(
+                SystemExit, match=r"result\.json cannot be read.*remove it"):
+            command.main()
 
 
 def test_run_starts_from_the_weights_that_its_recipe_names(

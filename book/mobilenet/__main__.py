@@ -78,11 +78,11 @@ def prepared(recipe):
     to start from; validation is None where the recipe sets no images aside;
     test is (images, labels).
     """
-    (images, labels), test = cifar10.load_cifar10()
     keras.utils.set_random_seed(recipe["seed"])
-    model = built(recipe)
+    model = built(recipe)  # first, for what it refuses
     if "start" in recipe:
         records.load_weights(model, start_of(recipe))
+    (images, labels), test = cifar10.load_cifar10()
     (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
     epoch_data = batches.batches_of(recipe, images, labels)
@@ -94,15 +94,18 @@ def prepared(recipe):
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
     recipe, folder = {**recipes.RECIPES, **EXPERIMENTS}[name], RUNS / name
+    run = records.Run(folder)
     if (folder / "result.json").exists() and not again:
+        records.read_json(folder / "result.json")
         print(f"{folder} is recorded already; --again trains it anew")
         return
     if again:
-        for file in folder.glob("*"):
-            file.unlink()
+        with run.held():  # not what another training writes
+            for file in {*folder.glob("*")} - {folder / "lock"}:
+                file.unlink()
     model, epoch_data, validation, test = prepared(recipe)
     trained, rows = training.train(
-        recipe, model, epoch_data, records.Run(folder), validation)
+        recipe, model, epoch_data, run, validation)
     if name in EXPERIMENTS:  # which never see a test image
         reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
     else:
@@ -120,7 +123,7 @@ def train(name, again=False):
 def results(names):
     """Return {name: result} of those runs that are recorded."""
     paths = {name: RUNS / name / "result.json" for name in names}
-    return {name: json.loads(path.read_text())
+    return {name: records.read_json(path)
             for name, path in paths.items() if path.exists()}
 
 
@@ -219,8 +222,16 @@ def quantize(name):
     train_images, _ = cifar10.load_cifar10()
     (images, _), _ = batches.validation_split(
         *train_images, recipe["validation"])
-    path.write_bytes(quantization.converted(model, "int8", images[:500]))
+    content = quantization.converted(model, "int8", images[:500])
+    records.write_whole(path, lambda file: file.write(content))
     print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def printable(text):
+    """Return text with escapes for what no terminal should be sent."""
+    return "".join(
+        letter if letter.isprintable()
+        else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
 def classify(files):
@@ -234,14 +245,14 @@ def classify(files):
         try:
             images = quantization.picture(file)[None]
         except ValueError as error:
-            print(error, file=sys.stderr)
+            print(printable(error), file=sys.stderr)
             refused = True
             continue
         logits = quantization.litert_logits(content, images)[0]
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         best = np.argsort(-shares)[:3]
-        print(f"{file}: " + ", ".join(
+        print(f"{printable(file)}: " + ", ".join(
             f"{cifar10.CLASSES[i]} {100 * shares[i]:.0f} %" for i in best))
     if refused:
         sys.exit(1)
@@ -249,6 +260,8 @@ def classify(files):
 
 def main():
     """Read the command line and run what it asks for."""
+    # A name that the terminal's encoding lacks is printed with escapes.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(prog="python -m mobilenet")
     commands = parser.add_subparsers(required=True)
 
@@ -272,8 +285,8 @@ def main():
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("function")(**arguments)
-    except (OSError, RuntimeError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except (ArithmeticError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {printable(error)}")
 
 
 if __name__ == "__main__":

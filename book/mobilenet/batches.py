@@ -59,6 +59,28 @@ def augmented(images, seed, margin=4, cutout=0):
     return result
 
 
+def checked(images, labels):
+    """Return uint8 images and whole labels 0 to 9, (n,), or raise ValueError.
+
+    Labels (n, 1), as Keras loads them, become (n,).
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"images must be uint8, 0 to 255, not {images.dtype}: they are"
+            " scaled here")
+    if labels.shape == (len(images), 1):
+        labels = labels[:, 0]
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be whole numbers of shape ({len(images)},), one"
+            f" for each image, not {labels.dtype} of shape {labels.shape}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
+        raise ValueError(
+            f"labels must be 0 to 9, not {labels.min()} to {labels.max()}")
+    return images, labels
+
+
 def pipeline(
         images, labels, batch=128, seed=None, augment=False, cutout=0,
         sides=()):
@@ -69,13 +91,12 @@ def pipeline(
     of its own, by which augment also shifts and mirrors the images, and
     greys a square of cutout pixels a side in each. sides, in pixels, resizes
     them last, to each in turn. A last batch smaller than batch is kept.
-    Raises ValueError for labels outside 0 to 9, and for augment without a
+    Raises ValueError for other images or labels, and for augment without a
     seed.
     """
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
-        raise ValueError(
-            "labels must be 0 to 9, not"
-            f" {int(labels.min())} to {int(labels.max())}")
+    images, labels = checked(images, labels)
+    if augment not in (True, False):
+        raise ValueError(f"augment must be True or False, not {augment!r}")
     if augment and seed is None:
         raise ValueError("augment needs a seed, another for each epoch")
     if seed is not None:

@@ -86,10 +86,10 @@ def byte_arrays(images, labels):
     return images, labels.astype(np.uint8)
 
 
-def batch_arrays(content):
+def batch_arrays(content, name):
     """Map an official batch file's bytes to (n, 32, 32, 3), (n,) uint8.
 
-    Raises ValueError where the file holds anything else.
+    Raises ValueError, with its name, where the file holds anything else.
     """
     try:
         batch = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
@@ -99,35 +99,63 @@ def batch_arrays(content):
     # What an altered pickle raises is up to its writer.
     except Exception as error:
         raise ValueError(
-            f"a batch file is damaged, or none of CIFAR-10's ({error}): do"
-            " not use this copy, fetch the data again") from error
+            f"the batch file {name} is damaged, or none of CIFAR-10's"
+            f" ({error}): do not use this copy, fetch the data again"
+            ) from error
 
 
-def batch_files(place):
+def batch_files(copy):
     """Return {file name: bytes} of the six batches, and whether official.
 
-    place is a folder that holds the batch files, cifar-10-batches-py or one
-    cifar-10-python.tar.gz or .tar.xz, or is itself such an archive. Official
-    is the one archive whose SHA-256 Keras carries. Nothing is unpacked to
-    disk. Raises FileNotFoundError saying what is missing, and ValueError for
-    an archive that cannot be read.
+    copy is a folder of the batch files or an archive. Official is the one
+    archive whose SHA-256 Keras carries. Nothing is unpacked to disk. Raises
+    FileNotFoundError saying what is missing, and ValueError for an archive
+    that cannot be read.
     """
-    place = pathlib.Path(place).expanduser()
     names = [name for split in BATCH_FILES.values() for name in split]
-    for folder in (place, place / "cifar-10-batches-py"):
-        there = [name for name in names if (folder / name).is_file()]
-        if missing := sorted(set(names) - set(there)) if there else []:
-            raise FileNotFoundError(
-                f"{folder} lacks {', '.join(missing)}: fetch the data again")
-        if there:
-            return {name: (folder / name).read_bytes()
-                    for name in names}, False
-    for archive in (place, place / "cifar-10-python.tar.gz",
-                    place / "cifar-10-python.tar.xz"):
-        if archive.is_file():
-            with archive.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return archived_files(archive, names), digest == ARCHIVE_SHA256
+    if copy.is_file():
+        with copy.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return archived_files(copy, names), digest == ARCHIVE_SHA256
+    missing = [name for name in names if not (copy / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{copy} lacks {', '.join(sorted(missing))}: fetch the data again")
+    return {name: (copy / name).read_bytes() for name in names}, False
+
+
+def expanded(place):
+    """Return place as a path in which ~ is the home folder.
+
+    Raises RuntimeError saying what to set where there is none.
+    """
+    try:
+        return pathlib.Path(place).expanduser()
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"no home folder is known, where {place} should be: set"
+            " KERAS_HOME to a folder that can keep the data, or CIFAR10_DIR"
+            " to one that has it") from error
+
+
+def copies(place):
+    """Return the copies in place, all or part of them there, best first.
+
+    place is a folder that holds the batch files, cifar-10-batches-py or one
+    cifar-10-python.tar.gz or .tar.xz, or is itself such an archive. Raises
+    FileNotFoundError where it has none of them.
+    """
+    place = expanded(place)
+    names = [name for split in BATCH_FILES.values() for name in split]
+    found = [
+        folder for folder in (place, place / "cifar-10-batches-py")
+        if any((folder / name).is_file() for name in names)]
+    found += [
+        archive for archive in (place, place / "cifar-10-python.tar.gz",
+                                place / "cifar-10-python.tar.xz")
+        if archive.is_file()]
+    if found:
+        return found
     raise FileNotFoundError(
         f"{place} holds neither cifar-10-batches-py nor"
         " cifar-10-python.tar.gz (or .tar.xz): put one of them there, or set"
@@ -199,15 +227,30 @@ def verified(images, labels, split, official=False):
     return images[order], labels[order]
 
 
-def official_layout(place):
-    """Return both splits of a folder or archive in the official layout."""
-    content, official = batch_files(place)
+def both_splits(copy):
+    """Return both splits of a folder of batch files or an archive."""
+    content, official = batch_files(copy)
     splits = []
     for split, names in BATCH_FILES.items():
-        batches = [batch_arrays(content[name]) for name in names]
+        batches = [
+            batch_arrays(content[name], copy / name) for name in names]
         images, labels = (np.concatenate(part) for part in zip(*batches))
         splits.append(verified(images, labels, split, official))
     return tuple(splits)
+
+
+def official_layout(place):
+    """Return both splits of the first whole copy in place.
+
+    Raises what is wrong with the last of its copies.
+    """
+    *others, last = copies(place)
+    for copy in others:
+        try:
+            return both_splits(copy)
+        except (OSError, ValueError) as error:
+            print(f"Passing over {copy}: {error}")
+    return both_splits(last)
 
 
 @contextlib.contextmanager
@@ -317,13 +360,32 @@ def download(url, path):
 def cached(url, path, read):
     """Return read(path); fetch path where it is not there, or read refuses.
 
-    A file takes its name only once it is whole and read has accepted it.
+    Only to fetch it must its folder be one that can be written.
     """
-    if path.exists():
+    def written():
+        return path.stat().st_mtime_ns if path.exists() else None
+
+    def kept():
         try:
-            return read(path)
+            return read(path) if path.exists() else None
         except (FileNotFoundError, ValueError) as error:
             print(f"Passing over {path}: {error}")
+
+    before = written()
+    if (result := kept()) is None:
+        with sole_use(path.parent):
+            # Another load may have fetched it, for which this one waited.
+            result = kept() if written() != before else None
+            if result is None:
+                result = fetched_to(path, url, read)
+    return result
+
+
+def fetched_to(path, url, read):
+    """Return read(path), fetched from url.
+
+    A file takes its name only once it is whole and read has accepted it.
+    """
     part = path.with_name(path.name + ".part")
     download(url, part)
     try:
@@ -365,8 +427,8 @@ def fetched():
 
     Raises RuntimeError saying what to do where none of them has the data.
     """
-    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
-    folder = pathlib.Path(home).expanduser() / "datasets"
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    folder = expanded(home) / "datasets"
     for place in (folder / name for name in KERAS_COPIES):
         try:
             if place.exists():
@@ -375,14 +437,13 @@ def fetched():
             print(f"Passing over {place}: {error}")
     failures = []
     sources = {"mirror": from_mirror, "original host": from_host}
-    with sole_use(folder):
-        for name, source in sources.items():
-            try:
-                return source(folder)
-            except (ImportError, OSError, ValueError,
-                    http.client.HTTPException) as error:
-                print(f"The {name} failed: {error}")
-                failures.append(f"the {name}: {error}")
+    for name, source in sources.items():
+        try:
+            return source(folder)
+        except (ImportError, OSError, ValueError,
+                http.client.HTTPException) as error:
+            print(f"The {name} failed: {error}")
+            failures.append(f"the {name}: {error}")
     raise RuntimeError(
         f"CIFAR-10 could not be fetched ({'; '.join(failures)}). Load again,"
         " which goes on where a download broke off, or fetch"

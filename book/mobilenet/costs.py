@@ -57,8 +57,8 @@ def separable_cost(height, width, channels, filters, kernel=3, stride=1):
     return Cost(params, output_positions(height, width, stride) * params)
 
 
-# Layers that multiply by weights: each of their kernels' weights meets each
-# output position once.
+# Layers that multiply by weights: each weight of a kernel meets each output
+# position once.
 COUNTED = {
     layers.Conv2D: "convolution",
     layers.DepthwiseConv2D: "depthwise",
@@ -109,12 +109,30 @@ def layer_output(layer):
     return shape
 
 
+def shaped_weights(layer):
+    """Return how many weights the kernels of a counted layer have.
+
+    It is read from the layer's settings: once Keras has quantised a layer or
+    given it LoRA, its variables are more, fewer or packed.
+    """
+    channels = layer.input.shape[-1]
+    if isinstance(layer, layers.Dense):
+        return channels * layer.units
+    area = math.prod(layer.kernel_size)
+    if not hasattr(layer, "depth_multiplier"):
+        return area * channels // layer.groups * layer.filters
+    filtered = channels * layer.depth_multiplier
+    mixed = getattr(layer, "filters", 0)  # SeparableConv2D mixes as well
+    return area * filtered + filtered * mixed
+
+
 def count(model):
     """Return a DataFrame of a Keras model's costs, one row a layer.
 
     Columns: layer (name), kind, output (shape for one image), macs (for one
-    image) and params (all weights, biases and batch-norm statistics). Raises
-    ValueError naming a layer or a model that it cannot count.
+    image) and params (all weights, biases and batch-norm statistics). What
+    Keras adds to quantise or as LoRA is in neither. Raises ValueError naming
+    a layer or a model that it cannot count.
     """
     if not hasattr(model, "operations") and not isinstance(
             model, keras.Sequential):
@@ -124,10 +142,11 @@ def count(model):
     rows = []
     for layer in getattr(model, "operations", model.layers):
         kind, output = layer_kind(layer), layer_output(layer)
-        kernels = [
-            weight for weight in layer.weights if "kernel" in weight.name]
-        macs = math.prod(output[:-1]) * sum(
-            math.prod(kernel.shape) for kernel in kernels)
-        rows.append((layer.name, kind, output, macs, layer.count_params()))
+        macs, params = 0, layer.count_params()
+        if type(layer) in COUNTED:
+            weights = shaped_weights(layer)
+            macs = math.prod(output[:-1]) * weights
+            params = weights + layer.use_bias * output[-1]
+        rows.append((layer.name, kind, output, macs, params))
     return pd.DataFrame(
         rows, columns=["layer", "kind", "output", "macs", "params"])

@@ -1,8 +1,8 @@
 """MobileNet v1 in Keras: Howard et al. 2017, arXiv:1704.04861, table 1."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
-from keras import Input, Model, layers
+from keras import Input, Model, config, layers
 
 # One row per separable block: (filters, stride). The paper prints stride 2 in
 # the last row too; the 7 x 7 map that it prints there needs stride 1.
@@ -32,11 +32,11 @@ def separable_block(
     strides = {"depthwise": (stride, 1), "pointwise": (1, stride)}[stride_on]
     x = layers.DepthwiseConv2D(
         3, strides[0], padding="same", use_bias=use_bias,
-        name=f"{name}_depthwise")(x)
+        data_format="channels_last", name=f"{name}_depthwise")(x)
     x = normalised_relu(x, f"{name}_depthwise", activation)
     x = layers.Conv2D(
         filters, 1, strides[1], padding="same", use_bias=use_bias,
-        name=f"{name}_pointwise")(x)
+        data_format="channels_last", name=f"{name}_pointwise")(x)
     return normalised_relu(x, f"{name}_pointwise", activation)
 
 
@@ -45,21 +45,31 @@ def full_block(
     """Map the same shapes as separable_block with one 3 x 3 convolution."""
     x = layers.Conv2D(
         filters, 3, stride, padding="same", use_bias=use_bias,
-        name=f"{name}_conv")(x)
+        data_format="channels_last", name=f"{name}_conv")(x)
     return normalised_relu(x, f"{name}_conv", activation)
 
 
-def check_network(
-        input_shape, classes, alpha, stem_stride, stride_on, activation,
-        body):
-    """Raise ValueError naming the first argument that no network can have."""
+def check_keras():
+    """Raise ValueError where Keras is set to what this code cannot use."""
+    for setting, value, known in (
+            ("backend", config.backend(), ("tensorflow",)),
+            ("floatx", config.floatx(), ("float32", "float64"))):
+        if value not in known:
+            raise ValueError(
+                f"Keras's {setting} is {value!r}, and this code needs"
+                f" {known[0]!r}: set it in keras.json, or KERAS_BACKEND, and"
+                " start Python again")
+
+
+def check_numbers(input_shape, classes, alpha, stem_stride, body):
+    """Raise ValueError naming the first size that no network can have."""
     if not isinstance(input_shape, (tuple, list)) or len(
             input_shape) != 3 or not all(
             isinstance(side, Integral) and side >= 1 for side in input_shape):
         raise ValueError(
             "input_shape must be (height, width, channels), whole numbers of"
             f" at least 1, not {input_shape!r}")
-    if not body or not all(
+    if not body or not isinstance(body, (tuple, list)) or not all(
             isinstance(row, (tuple, list)) and len(row) == 2 for row in body):
         raise ValueError(
             f"body must be rows of (filters, stride), not {body!r}")
@@ -71,20 +81,24 @@ def check_network(
             raise ValueError(
                 f"{argument} must be a whole number of at least 1,"
                 f" not {value!r}")
-    if not 0 < alpha < float("inf"):
+    if not isinstance(alpha, Real) or not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be finite and above 0, not {alpha!r}")
     narrowest = min(32, *(filters for filters, _ in body))
     if int(alpha * narrowest) < 1:
         raise ValueError(
             f"alpha must be at least {1 / narrowest:g} so that a layer of"
             f" {narrowest} channels keeps one, not {alpha!r}")
-    if stride_on not in ("depthwise", "pointwise"):
-        raise ValueError(
-            'stride_on must be "depthwise" or "pointwise", not'
-            f" {stride_on!r}")
-    if activation not in ("relu", "relu6"):
-        raise ValueError(
-            f'activation must be "relu" or "relu6", not {activation!r}')
+
+
+def check_choices(**choices):
+    """Raise ValueError naming the first that is none of its two values."""
+    known = {"stride_on": ("depthwise", "pointwise"),
+             "activation": ("relu", "relu6")}
+    for argument, value in choices.items():
+        one, other = known.get(argument, (True, False))
+        if type(value) is not type(one) or value not in (one, other):
+            raise ValueError(
+                f"{argument} must be {one!r} or {other!r}, not {value!r}")
 
 
 def mobilenet_v1(
@@ -100,12 +114,14 @@ def mobilenet_v1(
     paper's "Conv MobileNet" (table 4): one 3 x 3 convolution a block. body
     rows are (filters, stride). Raises ValueError naming a bad argument.
     """
-    check_network(
-        input_shape, classes, alpha, stem_stride, stride_on, activation, body)
+    check_keras()
+    check_numbers(input_shape, classes, alpha, stem_stride, body)
+    check_choices(stride_on=stride_on, use_bias=use_bias,
+                  activation=activation, separable=separable)
     images = Input(tuple(map(int, input_shape)), name="images")
     x = layers.Conv2D(
         int(alpha * 32), 3, int(stem_stride), padding="same",
-        use_bias=use_bias, name="stem")(images)
+        use_bias=use_bias, data_format="channels_last", name="stem")(images)
     x = normalised_relu(x, "stem", activation)
     for row, (filters, stride) in enumerate(body, start=1):
         name, stride = f"block{row}", int(stride)
@@ -115,6 +131,6 @@ def mobilenet_v1(
                 x, filters, stride, name, stride_on, use_bias, activation)
         else:
             x = full_block(x, filters, stride, name, use_bias, activation)
-    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.GlobalAveragePooling2D("channels_last", name="average")(x)
     logits = layers.Dense(int(classes), name="logits")(x)
     return Model(images, logits, name="mobilenet_v1")

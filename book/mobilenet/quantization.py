@@ -6,6 +6,7 @@ Efficient Integer-Arithmetic-Only Inference", arXiv:1712.05877.
 
 import contextlib
 import io
+import warnings
 from typing import NamedTuple
 
 import keras
@@ -42,6 +43,10 @@ def fold(kernel, bias, gamma, beta, mean, variance, epsilon):
 
 def unfolded(layer):
     """Return a Keras convolution or dense layer as Folded, nothing folded."""
+    if mode := getattr(layer, "quantization_mode", None):
+        raise ValueError(
+            f"layer {layer.name!r} is {mode} already: fold the network that"
+            " it was made of")
     kernel = np.asarray(layer.kernel)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         kernel = kernel[..., 0]
@@ -241,6 +246,7 @@ def run_integers(layers, ranges, images):
     layers are integer_layers(..., ranges): the average's multiplier is a
     constant made of ranges too.
     """
+    check_bytes(images)
     x, before = images.astype(np.int32) - 128, "images"
     for layer in layers:
         if layer.name == "logits":
@@ -259,8 +265,17 @@ def run_integers(layers, ranges, images):
     return x[:, 0, 0].astype(np.int8)
 
 
+def check_bytes(images):
+    """Raise ValueError naming the type of images that are not uint8."""
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"images must be uint8, 0 to 255, not {images.dtype}: they are"
+            " scaled here")
+
+
 def scaled(images):
     """Return uint8 images as float32 from -1 to 1, as in training."""
+    check_bytes(images)
     return images.astype("float32") / 127.5 - 1
 
 
@@ -276,6 +291,8 @@ def converted(model, form, images=None, per_channel=True):
         raise ValueError(f"no form is called {form!r}")
     if form == "int8" and (images is None or not len(images)):
         raise ValueError("int8 needs training images to take ranges from")
+    if images is not None:
+        check_bytes(images)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if form != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -315,9 +332,10 @@ def interpreter(content, threads=1, batch=1):
 def litert_logits(content, images, threads=1, batch=1):
     """Return the float32 logits (n, classes) of uint8 images.
 
-    n must be a multiple of batch. Raises ValueError for a file that takes
-    bytes but not as (byte - 127) / 127.5.
+    n must be a multiple of batch. Raises ValueError for other images, and
+    for a file that takes bytes but not as (byte - 127) / 127.5.
     """
+    check_bytes(images)
     made = interpreter(content, threads, batch)
     (given,), (wanted,) = made.get_input_details(), made.get_output_details()
     if given["dtype"] == np.uint8:
@@ -338,26 +356,112 @@ def litert_logits(content, images, threads=1, batch=1):
     return logits
 
 
+# What Pillow does to undo each orientation that EXIF data gives.
+TURNS = dict(zip(range(2, 9), (
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180,
+    Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90)))
+
+# Bytes that reading takes for each pixel, by format or mode; 6 else.
+PIXEL_BYTES = {"JPEG2000": 20, "AVIF": 20, "WEBP": 20, "F": 16, "I": 16}
+
+
+def prepared(opened, side):
+    """Read a picture that Pillow has opened, a JPEG at 1/8 its size or more.
+
+    Raises ValueError where that would take more than 450 MB.
+    """
+    clear = opened.info.get("transparency")
+    if isinstance(clear, tuple) and "16" in str(opened.tile[0][-1]):
+        # The colours are read as bytes, and this one is not.
+        opened.info["transparency"] = tuple(value >> 8 for value in clear)
+    pixels = opened.width * opened.height
+    opened.draft(None, (16 * side, 16 * side))
+    if not opened.info.get("progressive"):  # one that is, is read whole
+        pixels = opened.width * opened.height
+    most = 450e6 / max(
+        PIXEL_BYTES.get(kind, 6) for kind in (opened.format, opened.mode))
+    if pixels > most:
+        raise ValueError(
+            f"it has {pixels / 1e6:.0f} megapixels, and at most"
+            f" {most / 1e6:.0f} of its kind fit: make it smaller first")
+    opened.load()
+
+
+def black_and_white(opened):
+    """Return the numbers that are black and white in a grey picture.
+
+    A PNG's go to 65,535. Others' go to 1, 255 or 65,535 where the largest is
+    over half of that, and else to the largest; black is 0 or the least.
+    """
+    if opened.mode != "F" and opened.format in ("PNG", "PPM"):
+        return 0, 65535
+    numbers = np.asarray(opened)
+    low, high = float(numbers.min()), float(numbers.max())
+    signed = getattr(opened, "tag_v2", {339: (2,)}).get(339, (1,)) != (1,)
+    if not np.isfinite(high - low) or (low < 0 and not signed):
+        raise ValueError(
+            f"its numbers go from {low:g} to {high:g}: save it as bytes")
+    if low >= 0:
+        for white in (1, 255, 65535):
+            if white / 2 < high <= white:
+                return 0, white
+    return min(low, 0), high
+
+
+def opaque(part, black=0, white=255):
+    """Return a part of a picture as RGB, white where it is transparent."""
+    if part.mode[0] in "IF":
+        numbers = np.asarray(part, float)
+        grey = np.round((numbers - black) * (255 / ((white - black) or 1)))
+        alpha = 255 * (numbers != part.info.get("transparency"))
+        part = Image.merge("LA", [
+            Image.fromarray(np.uint8(values)) for values in (grey, alpha)])
+    part = part.convert("RGBA")
+    ground = Image.new("RGBA", part.size, "white")
+    return Image.alpha_composite(ground, part).convert("RGB")
+
+
+def shrunk(opened, side):
+    """Return a picture, read, as RGB of at least 8 * side pixels a side.
+
+    It is converted in parts, which takes little memory, and turned as its
+    EXIF data says where that can be read.
+    """
+    tones = black_and_white(opened) if opened.mode[0] in "IF" else ()
+    (width, height), by = opened.size, max(min(opened.size) // (8 * side), 1)
+    rows = by * max(2**20 // (width * by), 1)
+    image = Image.new("RGB", (-(-width // by), -(-height // by)))
+    for top in range(0, height, rows):
+        part = opened.crop((0, top, width, min(top + rows, height)))
+        image.paste(opaque(part, *tones).reduce(by), (0, top // by))
+    try:
+        turn = TURNS.get(opened.getexif().get(0x0112))
+    except Exception:  # up to what is broken in it
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def picture(file, side=32):
     """Return an image file's middle square as (side, side, 3) uint8.
 
     file is a path or an open file of any format, size and colours that
     Pillow reads. It is turned as its EXIF data says, and what is transparent
-    becomes white. Raises ValueError in one line where it is no image.
+    becomes white. Raises ValueError in one line where it is no image, or too
+    large.
     """
     try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits of grey
-                image = Image.fromarray(
-                    (np.asarray(image) // 256).astype(np.uint8))
-            image = image.convert("RGBA")
+        with warnings.catch_warnings():
+            # We have a limit of our own.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as opened:
+                prepared(opened, side)
+                image = shrunk(opened, side)
     # What a broken file raises depends on its format and on what is broken.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{file} is not an image that can be read ({reason})") from error
-    image = Image.alpha_composite(
-        Image.new("RGBA", image.size, "white"), image).convert("RGB")
     middle = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     return np.asarray(middle)

@@ -1,11 +1,18 @@
 """The record of a training: a folder with its recipe, history and result."""
 
+import contextlib
 import csv
+import io
+import itertools
 import json
+import math
 import os
 import pathlib
 import platform
+import sqlite3
 import subprocess
+import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -45,18 +52,56 @@ def commit():
         return "unknown"
 
 
-def write_rows(path, rows):
-    """Write rows to a CSV file so that a kill leaves old or new, whole."""
-    with open(f"{path}.part", "w", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    os.replace(f"{path}.part", path)
+def write_whole(path, write):
+    """Let write(file) fill path; a power failure leaves old or new, whole."""
+    part = pathlib.Path(f"{path}.part")
+    with part.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())  # on the disk before it takes the name
+    os.replace(part, path)
+
+
+def write_text(path, text):
+    """Write text to path, whole or not at all."""
+    write_whole(path, lambda file: file.write(text.encode("utf8")))
+
+
+def write_rows(path, rows, names=()):
+    """Write rows, dicts, to a CSV file, under names where there are none."""
+    text = io.StringIO()
+    table = csv.DictWriter(
+        text, rows[0] if rows else names, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_json(path, values):
     """Write values to path as JSON that a person can read."""
-    pathlib.Path(path).write_text(json.dumps(values, indent=1) + "\n")
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def read_json(path):
+    """Return what write_json wrote, or raise ValueError naming the file."""
+    try:
+        values = json.loads(path.read_bytes())
+        if not isinstance(values, dict):
+            raise ValueError(f"it holds {values!r}")
+        return values
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): put a copy there, or remove"
+            " it and train again, which goes on from checkpoint.keras"
+            ) from error
+
+
+def is_whole(row):
+    """Return whether a row of history.csv has a number in each column."""
+    try:
+        return "epoch" in row and bool([*map(float, row.values())])
+    except (TypeError, ValueError):
+        return False
 
 
 def with_model(recipe):
@@ -69,7 +114,8 @@ class Run:
 
     recipe.json holds the recipe, history.csv a row an epoch, start.csv the
     running mean loss of the first 20 steps, in nats, clock the seconds of all
-    sittings, checkpoint.keras the network and its optimiser.
+    sittings, checkpoint.keras the network and its optimiser. lock is there
+    while a training runs.
     """
 
     def __init__(self, folder):
@@ -77,15 +123,60 @@ class Run:
         self.folder = pathlib.Path(folder)
         self.checkpoint = self.folder / "checkpoint.keras"
 
+    @contextlib.contextmanager
+    def held(self):
+        """Make the folder, and keep other trainings out of it for the block.
+
+        Raises RuntimeError where one runs there, OSError where there can be
+        no folder.
+        """
+        with self.room():
+            self.folder.mkdir(parents=True, exist_ok=True)
+        # SQLite's lock works on every system, and ends with its process.
+        path = self.folder / "lock"
+        lock = None
+        try:
+            lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                lock.close()
+                raise RuntimeError(
+                    f"another training runs in {self.folder}: wait for its"
+                    " end, or name another folder") from error
+            # A disk without locks or room, which check_room speaks of.
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()
+            if lock:
+                lock.close()
+
     def resumed(self, recipe):
         """Return the network of the checkpoint, or None where none is.
 
-        Raises ValueError where the folder holds a run of another recipe.
+        Raises ValueError where the folder holds a run of another recipe, or
+        a file that cannot be read.
         """
         if not self.checkpoint.exists():
             return None
-        before = with_model(
-            json.loads((self.folder / "recipe.json").read_text()))
+        self.check_recipe(recipe)
+        try:
+            return keras.models.load_model(self.checkpoint)
+        # What a broken file raises depends on where it is broken.
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{self.checkpoint} cannot be read ({reason[:200]}): put a"
+                " copy there, or remove it, and train anew") from error
+
+    def check_recipe(self, recipe):
+        """Raise ValueError where recipe.json holds another, or none."""
+        path = self.folder / "recipe.json"
+        if not path.exists():  # removed because it could not be read
+            return self.begin(recipe)
+        before = with_model(read_json(path))
         now = with_model(json.loads(json.dumps(recipe)))  # lists for tuples
         # A schedule is laid out over all epochs; without one, more may come.
         free = () if "warmup" in recipe else ("epochs",)
@@ -95,24 +186,28 @@ class Run:
                 f"{self.folder} holds a run of another recipe (its"
                 f" {changed[0]} differs): name another folder, or remove"
                 " this one")
-        return keras.models.load_model(self.checkpoint)
 
-    def check_room(self, model):
-        """Raise OSError where the folder cannot hold a run of model."""
-        spare = [self.folder / f"room{number}.keras" for number in (1, 2)]
+    @contextlib.contextmanager
+    def room(self):
+        """Raise OSError saying what to do where the block cannot write."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for path in spare:
-                model.save(path)
+            yield
         except OSError as error:
             raise OSError(
                 f"{self.folder} cannot hold the run ({error}). Nothing was"
                 " trained: free some space, or name another folder."
                 ) from error
+
+    def check_room(self, model):
+        """Raise OSError where the folder cannot hold a run of model."""
+        spare = [self.folder / f"room{number}.keras" for number in (1, 2)]
+        try:
+            with self.room():
+                for path in spare:
+                    model.save(path)
         finally:
             for path in spare:
-                if path.exists():
-                    path.unlink()
+                path.unlink(missing_ok=True)
 
     def begin(self, recipe):
         """Write the recipe and the versions it runs on."""
@@ -120,21 +215,37 @@ class Run:
                    {**recipe, "versions": versions()})
 
     def seconds(self):
-        """Return the seconds that earlier sittings took."""
+        """Return the seconds that earlier sittings took.
+
+        Where clock cannot be read they are those of the history's epochs.
+        """
         clock = self.folder / "clock"
-        return float(clock.read_text()) if clock.exists() else 0.0
+        try:
+            seconds = float(clock.read_bytes()) if clock.exists() else 0.0
+        except ValueError:
+            seconds = math.nan
+        if math.isfinite(seconds):
+            return seconds
+        seconds = sum(float(row.get("seconds", 0)) for row in self.history())
+        print(f"{clock} cannot be read: the epochs took {seconds:.1f} s")
+        return seconds
 
     def write_seconds(self, seconds):
         """Keep the seconds of all sittings so far."""
-        (self.folder / "clock").write_text(f"{seconds:.1f}")
+        write_text(self.folder / "clock", f"{seconds:.1f}")
 
     def history(self, epochs=None):
-        """Return the rows of history.csv, the first epochs of them."""
+        """Return the whole rows of history.csv, the first epochs of them."""
         path = self.folder / "history.csv"
         if not path.exists():
             return []
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))[:epochs]
+        text = path.read_text(encoding="utf8", errors="replace")
+        lines = text.splitlines(keepends=True)
+        whole = [*itertools.takewhile(is_whole, csv.DictReader(
+            line for line in lines if line.endswith("\n")))]
+        if len(whole) + 1 != len(lines) or not text.endswith("\n"):
+            print(f"{path} can be read up to epoch {len(whole)} alone")
+        return whole[:epochs]
 
     def write_start(self, losses):
         """Keep the running mean losses, in nats, of the first 20 steps."""
@@ -148,6 +259,8 @@ class Run:
         # Written last: a row without a checkpoint is dropped on resuming.
         part = self.folder / "part.keras"
         model.save(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(part, self.checkpoint)
 
 
@@ -162,33 +275,43 @@ def save_weights(model, path):
         with np.errstate(over="ignore"):
             half = whole.astype("float16")
         stored[variable.path] = half if np.isfinite(half).all() else whole
-    np.savez_compressed(path, **stored)
+    write_whole(path, lambda file: np.savez_compressed(file, **stored))
 
 
 def load_weights(model, path):
     """Set model's weights to those in path, written by save_weights.
 
-    Raises ValueError where they are another network's.
+    Raises ValueError where they are another network's, or cannot be read.
     """
-    with np.load(path) as halves:
-        ours = {v.path: tuple(v.shape) for v in model.weights}
-        theirs = {name: halves[name].shape for name in halves.files}
-        if ours != theirs:
-            odd = sorted(set(ours.items()) ^ set(theirs.items()))[0][0]
-            raise ValueError(
-                f"{path} holds another network's weights ({odd} differs)")
-        for variable in model.weights:
-            variable.assign(halves[variable.path].astype("float32"))
+    try:
+        with np.load(path) as file:
+            halves = dict(file)
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): put a copy there") from error
+    ours = {v.path: tuple(v.shape) for v in model.weights}
+    theirs = {name: half.shape for name, half in halves.items()}
+    if ours != theirs:
+        odd = sorted(set(ours.items()) ^ set(theirs.items()))[0][0]
+        raise ValueError(
+            f"{path} holds another network's weights ({odd} differs)")
+    for variable in model.weights:
+        variable.assign(halves[variable.path].astype("float32"))
 
 
 def write_answers(folder, logits, labels):
     """Return the share of right answers; write confusion.csv, mistakes.csv.
 
     logits (n, 10) are the trained network's for the test images, computed
-    once, after the last epoch; labels (n,). confusion.csv counts images by
-    true class (rows) and answer; mistakes.csv names the 24 wrong answers
-    held surest.
+    once, after the last epoch; labels (n,) or (n, 1). confusion.csv counts
+    images by true class (rows) and answer; mistakes.csv names the 24 wrong
+    answers held surest. Raises ValueError for logits that are no numbers.
     """
+    labels = np.reshape(labels, -1)
+    if len(labels) != len(logits) or not np.isfinite(logits).all():
+        raise ValueError(
+            f"{len(logits)} rows of numbers, one a label, make answers, not"
+            f" {len(labels)} labels, or logits that are nan")
     folder, guesses = pathlib.Path(folder), logits.argmax(axis=1)
     counts = np.zeros((10, 10), int)
     np.add.at(counts, (labels, guesses), 1)
@@ -200,7 +323,8 @@ def write_answers(folder, logits, labels):
     write_rows(folder / "mistakes.csv", [
         {"image": int(i), "label": int(labels[i]), "answer": int(guesses[i]),
          "probability": f"{sure[i]:.3f}"}
-        for i in wrong[np.argsort(-sure[wrong])][:24]])
+        for i in wrong[np.argsort(-sure[wrong])][:24]],
+        ("image", "label", "answer", "probability"))
     return float(np.mean(guesses == labels))
 
 
@@ -257,7 +381,7 @@ def check_record(folder, recipe, macs, params, reached="test_accuracy"):
     the accuracy that the record gives.
     """
     run = Run(folder)
-    written = json.loads((run.folder / "recipe.json").read_text())
+    written = read_json(run.folder / "recipe.json")
     written.pop("versions", None)
     faults = []
     if with_model(written) != with_model(json.loads(json.dumps(recipe))):
@@ -266,7 +390,7 @@ def check_record(folder, recipe, macs, params, reached="test_accuracy"):
     if not path.exists():
         faults.append("it has no result: is it still running?")
     else:
-        result = json.loads(path.read_text())
+        result = read_json(path)
         faults += result_faults(run.folder, result, {
             "epochs": recipe["epochs"], "seed": recipe["seed"],
             "macs": macs, "params": params}, reached)

@@ -69,6 +69,11 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
 def compiled(model, recipe, steps=1):
     """Return model, ready to train by recipe, steps batches an epoch."""
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            f"Keras's backend is {keras.config.backend()!r}, and training"
+            " needs 'tensorflow': set it in keras.json, or KERAS_BACKEND, and"
+            " start Python again")
     if "norm_momentum" in recipe:
         model = with_fused_norm(model, recipe["norm_momentum"])
     settings = dict(recipe["optimizer"])
@@ -113,6 +118,12 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Keep the running mean loss; now and then, write the time."""
         self.losses.append(float(logs["loss"]))
+        if not np.isfinite(self.losses[-1]):
+            raise FloatingPointError(
+                f"the loss is {self.losses[-1]} after step"
+                f" {steps_done(self.model)}: the training stops, and its last"
+                f" whole epoch stays in {self.run.folder}. Name another"
+                " folder, and try a lower learning rate.")
         if self.first is None:  # the first batch waits for its graph
             self.first = steps_done(self.model)
             self.began = time.perf_counter()
@@ -152,6 +163,7 @@ def batch_accuracy(forward, model, data):
     weights, right, total = model.get_weights(), 0, 0
     for images, labels in data:
         guesses = np.argmax(forward(images), axis=1)
+        labels = np.reshape(labels, -1)
         right, total = right + np.sum(guesses == labels), total + len(labels)
     model.set_weights(weights)
     return right / total
@@ -180,9 +192,16 @@ def train(recipe, model, epoch_data, run, validation=None):
     epoch, loss, accuracy, val_loss and val_accuracy on the batches of
     validation, and seconds; where batch norm is Keras's own,
     val_accuracy_batch too, by each batch's own statistics. Losses are in
-    nats. Raises OSError before the first step where run's folder cannot hold
-    it, ValueError where it holds another.
+    nats. Raises before the first step OSError where run's folder cannot hold
+    it, RuntimeError where another training runs there, ValueError where it
+    holds another; FloatingPointError once the loss is no number.
     """
+    with run.held():
+        return train_on(recipe, model, epoch_data, run, validation)
+
+
+def train_on(recipe, model, epoch_data, run, validation):
+    """Do as train says, in a folder that no other training writes in."""
     steps = len(epoch_data(0))
     model = begun(recipe, model, run, steps)
     done = steps_done(model) // steps
