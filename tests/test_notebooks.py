@@ -170,6 +170,13 @@ def test_sync_titles_a_collapsed_cell(book):
         "# @title Code from earlier chapters\nLIMIT: int = 4")
 
 
+def test_sync_keeps_the_title_of_a_collapsed_cell(book):
+    cell = cell_of("# @title How many\nold", "example.LIMIT",
+                   tags=["hide-input"])
+    notebooks.sync(new_notebook(cells=[cell]), book)
+    assert cell.source == "# @title How many\nLIMIT: int = 4"
+
+
 def test_sync_adds_the_imports_that_parts_in_a_closed_cell_need(book):
     assert synced(book, "example.area", tags=["hide-input"]).startswith(
         "# @title Code from earlier chapters\nimport math\n\n\ndef area(")

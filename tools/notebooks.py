@@ -109,8 +109,7 @@ def imports_for(references, source, book=BOOK):
 def embedded_cell(cell, book=BOOK):
     """Return the source that a cell with an embed list must hold.
 
-    A closed cell has the imports of its parts too, and keeps a title that it
-    has been given.
+    A closed cell has the imports of its parts too, and keeps its title.
     """
     parts = [embedded(reference, book) for reference in cell.metadata.embed]
     title = ""
@@ -118,11 +117,13 @@ def embedded_cell(cell, book=BOOK):
         if imports := imports_for(
                 cell.metadata.embed, "\n\n\n".join(parts), book):
             parts.insert(0, imports.rstrip("\n"))
-        names, first = cell.metadata.embed, cell.source.partition("\n")[0]
-        title = f"{first}\n" if first.startswith(TITLE) else TITLE + (
+        names = cell.metadata.embed
+        title = TITLE + (
             "Recorded data\n" if all("/" in name for name in names)
             else "What the checks share\n" if names == ["verdicts"]
             else "Code from earlier chapters\n")
+        if cell.source.startswith(TITLE):  # its own, such as "The counter"
+            title = cell.source.partition("\n")[0] + "\n"
     return title + "\n\n\n".join(parts)
 
 
