@@ -435,6 +435,23 @@ def test_quantize_makes_the_network_that_classify_asks(
     assert "a.png: ship 100 %" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("by", ["KERAS_BACKEND", "keras.json"])
+def test_backend_that_is_not_there_ends_in_one_line(by, tmp_path):
+    settings = {**os.environ, "KERAS_HOME": str(tmp_path)}
+    settings.pop("KERAS_BACKEND", None)
+    if by == "keras.json":
+        (tmp_path / by).write_text('{"backend": "no-such"}')
+    else:
+        settings[by] = "no-such"
+    done = subprocess.run(
+        [sys.executable, "-m", "mobilenet", "classify", "x.png"], cwd=BOOK,
+        env=settings, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(
+        "Keras cannot be imported")
+    assert "KERAS_BACKEND" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_quantize_without_weights_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "WEIGHTS", pathlib.Path(tmp_path))
     with pytest.raises(SystemExit, match=r"best-more\.npz"):

@@ -9,8 +9,14 @@ import statistics
 import sys
 import time
 
-import keras
 import numpy as np
+
+try:
+    import keras
+except (ImportError, ValueError) as error:  # of a backend that is not there
+    sys.exit(
+        f"Keras cannot be imported ({error}): this code needs its backend"
+        " 'tensorflow', set in keras.json or KERAS_BACKEND")
 
 from mobilenet import (
     batches,
