@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import functools
 import itertools
 import math
 import re
@@ -274,109 +273,6 @@ def checks_of(name, module):
                 ) and "plt." not in cell.source:
             exec(cell.source, found)
     return found
-
-
-@functools.cache
-def whole_names(name):
-    """Return what a chapter defines, once all its cells have run."""
-    found = {}
-    for cell in chapter(name).cells:
-        if cell.cell_type == "code":
-            exec(cell.source, found)
-    return found
-
-
-def paid(net, device, size=4, room="weights", cameras=True, both=max):
-    """Return a rate as exercise 5 of chapter 1 asks for it, or a wrong one."""
-    found = whole_names("01")
-    parts = ("weights", "maps") if room == "both" else (room,)
-    if sum(net[part] for part in parts) * size > device["bytes"]:
-        return 0
-    share = found["demands"](net, device if cameras else {
-        **device, "cameras": 1})
-    return device["fps"] / both(share["energy"], share["time"])
-
-
-def rate(**wrong):
-    """Return a function for exercise 5 of chapter 1, wrong where asked."""
-    return lambda net, device: paid(
-        net, device, **{"size": net["bytes_per_number"], **wrong})
-
-
-@pytest.mark.parametrize("number, answer, words", [
-    (1, 0.0434953, "correct"), (1, np.float32(0.0435), "correct"),
-    (1, 0.00217476, "energy of one inference"), (1, 43.5, "units"),
-    (1, 0.0028367, "8-bit"), (1, 0.035, "addition"), (1, 6.05, "fetches"),
-    (1, 0.1, "images a second"), (1, "43 mW", "give one number"),
-    (2, 534, "correct"), (2, np.int64(534), "correct"), (2, 534.0, "correct"),
-    (2, 533.3, "whole number"), (2, 533, "do not cost more"),
-    (2, 139, "do not cost more"), (2, 2134, "one byte"), (2, 600, "fewer"),
-    (4, (0.5, 160), "correct"), (4, [np.float64(0.5), 160], "correct"),
-    (4, (1.0, 224), "ruled out by time"), (4, (0.25, 224), "a better one"),
-    (4, (160, 0.5), "as (alpha, side)"), (4, 0.5, "as (alpha, side)"),
-    (5, rate(), "correct"), (5, rate(size=1), "4 bytes a weight"),
-    (5, rate(size=4), "210,000 bytes: give one positive number"),
-    (5, rate(room="macs"), "so some rate is possible"),
-    (5, rate(room="both"), "so some rate is possible"),
-    (5, rate(cameras=False), "8 cameras: too fast for its energy, by 8"),
-    (5, rate(both=lambda energy, time: time), "too fast for its energy"),
-    (5, rate(both=lambda energy, time: energy), "too fast for its time"),
-    (5, rate(both=lambda energy, time: energy + time), "a higher rate"),
-    (6, ("time", 4.27), "correct"), (6, [" Time", 4.2725], "correct"),
-    (6, ("energy", 15.37), "another budget"),
-    (6, ("energy", 4.27), "the budget is not"),
-    (6, ("time", 1.08), "divide each budget"), (6, 4.27, "give a name"),
-    (6, (4.27, "time"), "give a name"), (6, "time", "give a name")])
-def test_chapter_1_says_what_is_wrong(number, answer, words):
-    verdict = whole_names("01")[f"check_{number}"](answer)
-    assert words in verdict and "Error" not in verdict
-    assert (verdict == "correct") == (words == "correct")
-
-
-def budget_of(device, **wrong):
-    """Return the budget of a device, an entry of it off by a factor."""
-    found = whole_names("01")["budgets"](device) | {
-        "macs": device["macs_per_s"] / device["fps"]}
-    return {key: found[key] * wrong.get(key, 1)
-            for key in ("bytes", "macs", "joules")}
-
-
-@pytest.mark.parametrize("name", ["car", "phone", "drone", "microcontroller"])
-def test_chapter_1_takes_the_budget_of_any_device(name):
-    found = whole_names("01")
-    device, check = found["DEVICES"][name], found["check_3"]
-    assert check(budget_of(device), device) == "correct"
-    own = {**device, "share": 0.2, "hours": 3, "fps": 5}
-    assert check(budget_of(own), own) == "correct"
-    assert check(budget_of(own), device) != "correct"
-    more = {**budget_of(own), "seconds": 0.2}
-    assert check({k: np.float64(v) for k, v in more.items()}, own) == "correct"
-
-
-@pytest.mark.parametrize("key, factor, words", [
-    ("joules", 5, "for a second"), ("macs", 5, "for a second"),
-    ("joules", 1 / 3600, "a watt-hour is"), ("joules", 3600, "an hour has"),
-    ("joules", 8, "share the battery"), ("joules", 10, "whole battery"),
-    ("joules", 3, "how long"), ("joules", 1000, "in joules"),
-    ("macs", 1 / 8, "its own core"), ("bytes", 1e-6, "in bytes"),
-    ("bytes", 0.25, "not numbers"), ("joules", 0.7, "use (1.3)")])
-def test_chapter_1_names_what_is_wrong_with_a_budget(key, factor, words):
-    found = whole_names("01")
-    own = {**found["DEVICES"]["car"], "share": 0.1, "hours": 3, "fps": 5}
-    verdict = found["check_3"](budget_of(own, **{key: factor}), own)
-    assert verdict.startswith(f"{key}: ") and words in verdict
-
-
-@pytest.mark.parametrize("answer, changed, words", [
-    (None, {}, "not answered yet"), ((1, 2, 3), {}, "are dictionaries"),
-    ({"joules": 1, "macs": 1}, {}, "budget, bytes: give one number"),
-    ({"joules": 1, "macs": -1, "bytes": 1}, {}, "budget, macs: give one pos"),
-    ({}, {"share": 5}, "0.05 are 5 %"), ({}, {"fps": 0}, "my_device, fps")])
-def test_chapter_1_says_what_a_budget_lacks(answer, changed, words):
-    found = whole_names("01")
-    device = {**found["DEVICES"]["drone"], **changed}
-    verdict = found["check_3"](answer, device)
-    assert words in verdict and "Error" not in verdict
 
 
 @pytest.fixture(scope="module")
