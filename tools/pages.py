@@ -60,6 +60,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    first = b""
+
     def do_GET(self):  # noqa: N802
         """Send a file, or the site's own page for what is not there."""
         path = pathlib.Path(self.translate_path(self.path))
@@ -73,6 +75,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             return
         kind = self.guess_type(path)
         body = path.read_bytes()
+        if path.suffix == ".html":
+            body = body.replace(b"<head>", b"<head>" + self.first, 1)
         self.send_response(status)
         if kind.startswith("text/") or kind.endswith(("script", "svg+xml")):
             body = gzip.compress(body, 6)
@@ -90,11 +94,19 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(folder):
-    """Serve a folder on this machine alone; yields its address."""
+def served(folder, first=""):
+    """Serve a folder on this machine alone; yields its address.
+
+    `first` is a script that every page runs before all others.
+    """
+    class Here(Handler):
+        pass
+
+    if first:
+        Here.first = f"<script>{first}</script>".encode()
     with http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0),
-            functools.partial(Handler, directory=str(folder))) as server:
+            functools.partial(Here, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
