@@ -53,6 +53,7 @@ class Chromium:
     """The Chromium of pages.browser()."""
 
     def __init__(self, running):
+        """Take a browser of Playwright's."""
         self.running = running
 
     @contextlib.contextmanager
@@ -88,13 +89,16 @@ class Driver:
     """
 
     def __init__(self, send):
+        """Take what sends the commands of one session."""
         self.send = send
         (self.first,) = self.handles()
 
     def handles(self):
+        """Return the names of the windows that are open."""
         return self.send("GetWindowHandles", "GET", "window/handles")
 
     def choose(self, handle):
+        """Send what follows to another window."""
         self.send("SwitchToWindow", "POST", "window", handle=handle)
 
     @contextlib.contextmanager

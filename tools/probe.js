@@ -1,16 +1,15 @@
-// What a window finds wrong on the page that stands in it, in any engine:
-// {broken, cut, missed, wrong}, each a list of what and where. Engines lay
-// out alike what is asked here, or the page is not the same for all readers.
+// What a reader of the page in a window sees wrong, asked by engines() of
+// pages.py in any engine: {broken, missed, cut, wrong}, lists of what is where.
 const all = (selector) => [...document.querySelectorAll(selector)];
 const box = (one) => one.getBoundingClientRect();
 const frame = () => new Promise(requestAnimationFrame);
 const words = (one) => one.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
 const seen = (one) => one.checkVisibility() && box(one).width > 0;
 
-// Wait until nothing has moved for ten frames, five seconds at most.
+// Wait until nothing has moved for five frames, five seconds at most.
 async function settled() {
   const end = performance.now() + 5000;
-  for (let still = 0, last = NaN; still < 10 && performance.now() < end;) {
+  for (let still = 0, last = NaN; still < 5 && performance.now() < end;) {
     await frame();
     still = scrollY === last ? still + 1 : 0;
     last = scrollY;
