@@ -78,7 +78,7 @@ def test_a_search_finds_chapters_beside_its_magnifier(engine, home):
                 await new Promise(requestAnimationFrame);
             return found();""")
         assert window.run("""
-            const form = document.querySelector("article .bd-search");
+            const form = document.querySelector(".bd-search-container form");
             const field = form.querySelector("input");
             field.focus();
             const edge = (one) => one.getBoundingClientRect();

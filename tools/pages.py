@@ -138,7 +138,8 @@ CONTENTS = """async () => {
     images.forEach(image => image.loading = "eager");
     await Promise.all(images.map(image => image.decode()));
     const wrapper = document.querySelector(".toctree-wrapper");
-    const contents = document.createElement("nav");
+    const contents = document.createElement("div");
+    contents.className = "contents";
     contents.innerHTML = "<h1>Contents</h1>";
     document.querySelectorAll(".toctree-wrapper > section").forEach(part => {
         const heading = part.querySelector("h2").cloneNode(true);
@@ -152,11 +153,11 @@ CONTENTS = """async () => {
     contents.style.breakBefore = "page";
     wrapper.before(contents);
 }"""
-CONTENTS_STYLE = """nav > a[href^="#"]:has(b) {
+CONTENTS_STYLE = """.contents > a {
     color: inherit; display: flex; justify-content: space-between;
     gap: 2em; padding-block: 0.3em}"""
 # Writes the number of its page behind each chapter.
-NUMBERS = """pages => document.querySelectorAll("nav > a > b").forEach(
+NUMBERS = """pages => document.querySelectorAll(".contents b").forEach(
     one => { one.textContent = pages[one.parentElement.hash.slice(1)]; })"""
 
 
@@ -180,7 +181,8 @@ def compressed(path):
 def pdf(path):
     """Build the book as one page and print it; returns the path."""
     chromium()
-    build(PLACE, "--builder", "singlehtml")
+    shutil.rmtree(PLACE / "_build" / "singlehtml", ignore_errors=True)
+    build(PLACE, "--builder", "singlehtml", "--all")
     folder = PLACE / "_build" / "singlehtml"
     # The one page lies beside the cover, its links lead from the top.
     shutil.copy(folder / "book" / "index.html", folder / "whole.html")
