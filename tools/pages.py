@@ -140,7 +140,7 @@ CONTENTS = """async () => {
     const wrapper = document.querySelector(".toctree-wrapper");
     const contents = document.createElement("div");
     contents.className = "contents";
-    contents.innerHTML = "<h1>Contents</h1>";
+    contents.innerHTML = "<h2>Contents</h2>";
     document.querySelectorAll(".toctree-wrapper > section").forEach(part => {
         const heading = part.querySelector("h2").cloneNode(true);
         heading.querySelector(".headerlink").remove();
