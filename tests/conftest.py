@@ -1,8 +1,10 @@
 """The site, built once for all tests that look at it, in two ways."""
 
+import contextlib
 import os
 import shutil
 
+import engines
 import pages
 import pytest
 from tiny import trained
@@ -31,18 +33,25 @@ def published(private, tmp_path_factory):
     return folder / "_build" / "html"
 
 
+@contextlib.contextmanager
+def needed():
+    """Skip a test for what ValueError says is not there; in CI it fails."""
+    try:
+        yield
+    except ValueError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
 def running():
     """A Chromium; without one the test is skipped, and in CI it fails.
 
     For one file at a time: while it runs, no kernel of a notebook can.
     """
-    try:
+    with needed():
         pages.chromium()
-    except ValueError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
     with pages.browser() as browser:
         yield browser
 
@@ -52,3 +61,16 @@ def run(tmp_path_factory):
     """Return (folder, model, rows) of one run of three epochs."""
     folder = tmp_path_factory.mktemp("runs") / "new" / "tiny"
     return folder, *trained(folder)
+
+
+@pytest.fixture(scope="module", params=engines.NAMES)
+def engine(request):
+    """Each engine; one that is not there skips its tests, and in CI fails."""
+    if request.param == "chromium":
+        # Playwright runs once.
+        yield engines.Chromium(request.getfixturevalue("running"))
+        return
+    with contextlib.ExitStack() as stack:
+        with needed():
+            one = stack.enter_context(engines.started(request.param))
+        yield one

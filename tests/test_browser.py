@@ -8,6 +8,7 @@ import contextlib
 import re
 
 import pages
+import pikepdf
 import pytest
 
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
@@ -306,6 +307,29 @@ def test_those_who_ask_for_less_motion_get_none(running, home):
                     || style.scrollBehavior == "smooth";
             }).length""")
         assert moving == 0
+
+
+def letters(page):
+    """Return how many bytes of text a page of a PDF shows."""
+    shown = [
+        part for one in pikepdf.parse_content_stream(page)
+        if str(one.operator) in ("Tj", "TJ") for operand in one.operands
+        for part in (
+            operand if isinstance(operand, pikepdf.Array) else [operand])]
+    return sum(len(bytes(part)) for part in shown
+               if isinstance(part, pikepdf.String))
+
+
+def test_a_printed_chapter_wastes_no_page(running, home, tmp_path):
+    paper = tmp_path / "chapter.pdf"
+    with opened(running, home) as page:
+        page.goto(home + "book/03-separable-convolution.html")
+        page.pdf(path=paper, format="A4")
+    with pikepdf.open(paper) as chapter:
+        written = [letters(one) for one in chapter.pages]
+    assert len(written) > 20
+    # Two bytes a letter; a full page has 4,000, one of figures 2,000.
+    assert min(written[:-1]) > 1400, written
 
 
 def test_a_reader_can_go_from_the_cover_to_the_end(running, home, names):

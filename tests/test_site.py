@@ -13,6 +13,7 @@ import pages
 import pytest
 import repository_links
 import weight
+from fontTools.ttLib import TTFont
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -116,6 +117,16 @@ def test_no_page_asks_another_host_for_anything(private):
     style = (private / "_static/styles/site.css").read_text(encoding="utf8")
     for address in re.findall(r"url\((.*?)\)", style):
         assert not re.match(r"""["']?(https?:)?//""", address), address
+
+
+def test_the_icon_fonts_have_every_icon_of_the_style(private):
+    style = (private / "_static/styles/site.css").read_text(encoding="utf8")
+    letters = set()
+    for font in private.glob("_static/vendor/fontawesome/webfonts/*.woff2"):
+        letters |= set(TTFont(font).getBestCmap())
+    icons = {*map(ord, re.findall("[\ue000-\uf8ff]", style))}
+    assert 0xF010 in icons  # "Hide Search Matches"
+    assert icons <= letters
 
 
 def test_building_again_without_a_change_keeps_the_style(private):

@@ -2,15 +2,18 @@
 
     python tools/pages.py pdf [FILE]        the whole book as one PDF
     python tools/pages.py measure [PAGE...] weight and scores, ours and stock
+    python tools/pages.py engines [PAGE...] what each engine shows wrong
 
-Both need Chromium on the PATH (Debian: apt-get install chromium) or its
-place in CHROMIUM; measure needs npm too, which installs Lighthouse.
+All need Chromium on the PATH (Debian: apt-get install chromium) or its
+place in CHROMIUM; measure needs npm too, which installs Lighthouse, and
+engines what tools/engines.py names.
 """
 
 import contextlib
 import functools
 import gzip
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import threading
 
+import pikepdf
 import yaml
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -60,6 +64,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    first = b""
+
     def do_GET(self):  # noqa: N802
         """Send a file, or the site's own page for what is not there."""
         path = pathlib.Path(self.translate_path(self.path))
@@ -73,6 +79,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             return
         kind = self.guess_type(path)
         body = path.read_bytes()
+        if path.suffix == ".html":
+            body = body.replace(b"<head>", b"<head>" + self.first, 1)
         self.send_response(status)
         if kind.startswith("text/") or kind.endswith(("script", "svg+xml")):
             body = gzip.compress(body, 6)
@@ -90,11 +98,19 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(folder):
-    """Serve a folder on this machine alone; yields its address."""
+def served(folder, first=""):
+    """Serve a folder on this machine alone; yields its address.
+
+    `first` is a script that every page runs before all others.
+    """
+    class Here(Handler):
+        pass
+
+    if first:
+        Here.first = f"<script>{first}</script>".encode()
     with http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0),
-            functools.partial(Handler, directory=str(folder))) as server:
+            functools.partial(Here, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -116,29 +132,123 @@ def browser():
             running.close()
 
 
+# Loads every picture, and lists the chapters on a page after the cover.
+CONTENTS = """async () => {
+    const images = [...document.images];
+    images.forEach(image => image.loading = "eager");
+    await Promise.all(images.map(image => image.decode()));
+    const wrapper = document.querySelector(".toctree-wrapper");
+    const contents = document.createElement("div");
+    contents.className = "contents";
+    contents.innerHTML = "<h2>Contents</h2>";
+    document.querySelectorAll(".toctree-wrapper > section").forEach(part => {
+        const heading = part.querySelector("h2").cloneNode(true);
+        heading.querySelector(".headerlink").remove();
+        const entry = document.createElement("a");
+        entry.href = "#" + part.id;
+        entry.append(heading.textContent, document.createElement("b"));
+        contents.append(entry);
+        part.style.breakBefore = "page";
+    });
+    contents.style.breakBefore = "page";
+    wrapper.before(contents);
+}"""
+CONTENTS_STYLE = """.contents > a {
+    color: inherit; display: flex; justify-content: space-between;
+    gap: 2em; padding-block: 0.3em}"""
+# Writes the number of its page behind each chapter.
+NUMBERS = """pages => document.querySelectorAll(".contents b").forEach(
+    one => { one.textContent = pages[one.parentElement.hash.slice(1)]; })"""
+
+
+def landings(path):
+    """Return the numbers of the pages that a PDF's links lead to, by name."""
+    with pikepdf.open(path) as book:
+        numbers = {
+            page.objgen: number for number, page in enumerate(book.pages, 1)}
+        return {
+            name[1:]: numbers[place[0].objgen]
+            for name, place in book.Root.Dests.items()}
+
+
+def compressed(path):
+    """Pack a PDF's many small objects; Chromium writes them as plain text."""
+    with pikepdf.open(path, allow_overwriting_input=True) as book:
+        book.save(
+            path, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+
+
 def pdf(path):
     """Build the book as one page and print it; returns the path."""
     chromium()
-    build(PLACE, "--builder", "singlehtml")
+    shutil.rmtree(PLACE / "_build" / "singlehtml", ignore_errors=True)
+    build(PLACE, "--builder", "singlehtml", "--all")
     folder = PLACE / "_build" / "singlehtml"
     # The one page lies beside the cover, its links lead from the top.
     shutil.copy(folder / "book" / "index.html", folder / "whole.html")
     with served(folder) as home, browser() as running:
         page = running.new_page()
         page.goto(home + "whole.html", wait_until="load")
-        page.evaluate("""async () => {
-            const images = [...document.images];
-            images.forEach(image => image.loading = "eager");
-            await Promise.all(images.map(image => image.decode()));
-        }""")
-        page.pdf(path=path, format="A4", scale=0.85, print_background=True,
-                 tagged=True, outline=True, display_header_footer=True,
-                 header_template="<span></span>",
-                 footer_template='<div style="font-size:8px;width:100%;'
-                 'text-align:center"><span class="pageNumber"></span></div>',
-                 margin={"top": "18mm", "bottom": "18mm",
-                         "left": "16mm", "right": "16mm"})
+        page.evaluate(CONTENTS)
+        page.add_style_tag(content=CONTENTS_STYLE)
+        write = functools.partial(
+            page.pdf, path=path, format="A4", scale=0.85,
+            print_background=True, tagged=True, outline=True,
+            display_header_footer=True, header_template="<span></span>",
+            footer_template='<div style="font-size:8px;width:100%;'
+            'text-align:center"><span class="pageNumber"></span></div>',
+            margin={"top": "18mm", "bottom": "18mm",
+                    "left": "16mm", "right": "16mm"})
+        # Where the chapters begin is known when they are printed.
+        write()
+        page.evaluate(NUMBERS, landings(path))
+        write()
+    compressed(path)
     return path
+
+
+# Notes what goes wrong on a page, from before its own scripts on.
+LISTEN = """window.wrong = [];
+addEventListener("error", ({message, target}) => wrong.push(
+    message ?? `not loaded: ${target.src ?? target.href}`), true);
+addEventListener("unhandledrejection", ({reason}) => wrong.push(`${reason}`));
+for (const kind of ["error", "warn"])
+    console[kind] = (...words) => wrong.push(words.join(" "));"""
+
+
+def found_wrong(window, address):
+    """Load a page; return {what: places} of what its reader sees wrong."""
+    window.goto(address)
+    return window.run(
+        pathlib.Path(__file__).with_name("probe.js").read_text("utf8"))
+
+
+def engines(names):
+    """Print what each engine shows wrong on each page at three widths.
+
+    ValueError, at the end, where there is anything.
+    """
+    from engines import NAMES, started
+    build(PLACE / "ours")
+    site = PLACE / "ours" / "_build" / "html"
+    every = sorted(path for path in (site / "book").glob("*.html")
+                   if not names or path.stem in names)
+    total = 0
+    print("page                      engine    width  formulas broken"
+          "  landings missed  lines cut  errors")
+    with served(site, LISTEN) as home:
+        for engine, width in itertools.product(NAMES, (360, 768, 1280)):
+            with started(engine) as one, one.open(width) as window:
+                for path in every:
+                    found = found_wrong(window, f"{home}book/{path.name}")
+                    counts = [len(found[kind]) for kind in (
+                        "broken", "missed", "cut", "wrong")]
+                    total += sum(counts)
+                    print(f"{path.stem[:25]:25} {engine:9} {width:5}"
+                          "  {:15}  {:15}  {:9}  {:6}".format(*counts),
+                          *sum(found.values(), []), sep="\n    ", flush=True)
+    if total:
+        raise ValueError(f"{total} faults")
 
 
 def tools():
@@ -278,6 +388,8 @@ if __name__ == "__main__":
                 print(pdf(rest[0] if rest else "mobilenet.pdf"))
             case ["measure", *rest]:
                 measure(rest)
+            case ["engines", *rest]:
+                engines(rest)
             case _:
                 sys.exit(__doc__)
     except ValueError as error:

@@ -14,6 +14,11 @@ from docutils import nodes
 from sphinx.util import logging
 
 TAG = re.compile(r"\\tag\{([^{}]+)\}")
+CELL = re.compile(r"<mtd\b[^>]*>")
+# A formula in a line, or several, with what touches them: no space, and
+# nothing after a hyphen.
+WHOLE = re.compile(
+    r"[^\s<>–-]*(?:<math>(?:(?!</math>).)*</math>[^\s<>–-]*)+", re.DOTALL)
 CONVERTER = math_core.LatexToMathML(fancy_error=False)
 logger = logging.getLogger(__name__)
 
@@ -27,6 +32,9 @@ def converted(source, displaystyle):
     formula = CONVERTER.convert_with_local_state(
         TAG.sub("", source).strip() if number else source,
         displaystyle=displaystyle)
+    # WebKit stretches no bracket that stands in a cell alone.
+    formula = CELL.sub(r"\g<0><mrow>", formula).replace(
+        "</mtd>", "</mrow></mtd>")
     return formula, number[1] if number else ""
 
 
@@ -65,8 +73,17 @@ def visit_math_block(writer, node):
     raise nodes.SkipNode
 
 
+def hold(_app, _pagename, _template, context, _doctree):
+    """Keep a formula's bracket or full stop in the line of the formula."""
+    if "body" in context:
+        context["body"] = WHOLE.sub(
+            lambda found: f'<span class="whole">{found[0]}</span>',
+            context["body"])
+
+
 def setup(app):
     """Register with Sphinx as the renderer that _config.yml names."""
     app.add_html_math_renderer(
         "mathml", (visit_math, None), (visit_math_block, None))
+    app.connect("html-page-context", hold)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

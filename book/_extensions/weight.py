@@ -203,7 +203,7 @@ def finish(app, error):
     style = "\n".join(['@charset "utf-8";', *sheets])
     (static / "styles" / "site.css").write_text(style, encoding="utf8")
 
-    icons = {*map(ord, re.findall(r'content:"([\ue000-\uf8ff])"', style))}
+    icons = {*map(ord, re.findall(r':"([\ue000-\uf8ff])"', style))}
     for font in (static / "vendor/fontawesome/webfonts").glob("*.ttf"):
         cut(font, font.with_suffix(".woff2"), icons)
 
