@@ -379,7 +379,7 @@ def test_images_that_are_no_bytes_are_refused(
 
 
 def test_network_that_keras_has_quantised_is_not_folded():
-    model = random_model(alpha=0.25, body=((64, 2),))
+    model = random_model()
     model.quantize("int8")
     with pytest.raises(ValueError, match="'logits' is int8 already"):
         quantization.folded_layers(model)
