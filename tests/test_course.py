@@ -13,10 +13,8 @@ import notebooks
 import numpy as np
 import pytest
 import repository_links
-import tensorflow as tf
 from bs4 import BeautifulSoup
 from mobilenet import (
-    convolution,
     costs,
     experiments,
     network,
@@ -273,123 +271,6 @@ def checks_of(name, module):
                 ) and "plt." not in cell.source:
             exec(cell.source, found)
     return found
-
-
-def exercise_checks(name, **known):
-    """Return the names that the closed cells of the exercises define.
-
-    known are those that they need of the chapter.
-    """
-    found = {f"answer_{number}": None for number in range(1, 10)} | known
-    for source, cell in course.section(chapter(name), "Exercises"):
-        if "hide-input" in cell.metadata.get("tags", []):
-            exec(source, found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def chapter_3():
-    """Return the checks of chapter 3."""
-    return exercise_checks(
-        "03", **vars(convolution), keras=costs.keras, tf=tf, SEED=3,
-        factored_kernel=lambda d, p: np.einsum("ijc,cm->ijcm", d, p),
-        exact={"use_bias": False, "dtype": "float64"})
-
-
-def filtered(image, weights, stride=1, padding="same"):
-    """Filter each channel r times, as exercise 3 of chapter 3 asks."""
-    view = convolution.windows(image, len(weights), stride, padding)
-    maps = np.einsum("yxcij,ijcq->yxcq", view, weights)
-    return maps.reshape(*maps.shape[:2], -1)
-
-
-def by_tensorflow(image, weights, stride, padding):
-    """Filter in single precision."""
-    image, weights = (one.astype("float32") for one in (image, weights))
-    return tf.nn.depthwise_conv2d(
-        image[None], weights, (1, stride, stride, 1), padding.upper())[0]
-
-
-def filter_by_filter(image, weights, stride, padding):
-    """Filter with q running slowest, not fastest."""
-    return np.concatenate([
-        convolution.depthwise_conv2d(image, one, stride, padding)
-        for one in np.moveaxis(weights, -1, 0)], axis=-1)
-
-
-def for_three_channels(image, weights, stride, padding):
-    """Filter only what the check of old tried: C = 3 and r = 2."""
-    view = convolution.windows(image, len(weights), stride, padding)
-    maps = np.einsum("yxcij,ijcq->yxcq", view, weights)
-    return maps.reshape(*maps.shape[:2], 6)
-
-
-def merged(layer, order=(0, 1), shape=None):
-    """Merge the kernels of a SeparableConv2D, right or in another order."""
-    one, many = (np.asarray(part) for part in (
-        layer.depthwise_kernel, layer.pointwise_kernel))
-    c, r = one.shape[2:]
-    rows = many.reshape(*((c, r), (r, c))[order != (0, 1)], -1)
-    kernel = np.einsum(
-        "ijcq,cqm->ijcm", one, rows.transpose(*order, 2))
-    return kernel.reshape(shape) if shape else kernel
-
-
-def for_one_filter(layer):
-    """Merge as if every channel had one filter."""
-    return np.einsum("ijcq,cm->ijcm", np.asarray(layer.depthwise_kernel),
-                     np.asarray(layer.pointwise_kernel)[0, 0])
-
-
-def mixed_first(kernel, power=1, which=0):
-    """Return P and D of a kernel that mixes first."""
-    k, _, c, m = kernel.shape
-    u, s, v = np.linalg.svd(
-        kernel.reshape(k * k, c, m).transpose(2, 0, 1), full_matrices=False)
-    filters = u[..., which] * s[:, which, None] ** power
-    return v[:, which].T, filters.T.reshape(k, k, m)
-
-
-@pytest.mark.parametrize("number, answer, words", [
-    (1, (24000, 600, 960), "correct"), (1, [24e3, 6e2, 960.0], "correct"),
-    (1, np.array([24000, 600, 960]), "correct"),
-    (1, (24040, 600, 960), "standard: these layers have no biases"),
-    (1, (24000, 1000, 960), "depthwise: how many filters"),
-    (1, (24000, 960, 600), "depthwise"), (1, (1000, 600, 960), "40 filters"),
-    (1, (24000, 600, 40), "40 sums"), (1, 25560, "three whole numbers"),
-    (2, 15, "correct"), (2, np.float64(15), "correct"), (2, "15", "give"),
-    (2, 25 * 32 / 57, "which way must you round"), (2, 14, "fewer weights"),
-    (2, 25, "a smaller r"), (2, (15,), "give a whole number"),
-    (3, filtered, "correct"), (3, by_tensorflow, "correct"),
-    (3, lambda *given: filtered(*given).tolist(), "correct"),
-    (3, filter_by_filter, "in another order"),
-    (3, for_three_channels, "C = 3, r = 1, k = 3, stride 1, 'same': your"
-     " function stops: cannot reshape"), (3, lambda *given: None, "nothing"),
-    (3, lambda image, weights, stride, padding: filtered(image, weights),
-     "stride 2, 'same': the output is (7, 6, 6), and should be (4, 3, 6)"),
-    (3, lambda *given: filtered(*given)[::-1], "numbers are not"),
-    (4, merged, "correct"), (4, lambda one: tf.constant(merged(one)), "corr"),
-    (4, for_one_filter, "multiplier 2: your function stops: what in it"),
-    (4, lambda one: merged(one, (1, 0)), "multiplier 2: the shape is correct,"
-     " the numbers are not: which rows belong"),
-    (4, lambda one: merged(one, shape=(-1, one.filters)), "kernel is (36, 5)"),
-    (4, lambda one: None, "the kernel is ()"),
-    (4, lambda one: one.kernel, "stops the check: AttributeError"),
-    (5, mixed_first, "correct"),
-    (5, lambda kernel: [2 * mixed_first(kernel)[0],
-                        mixed_first(kernel)[1] / 2], "correct"),
-    (5, lambda kernel: mixed_first(kernel, 0), "wrong size"),
-    (5, lambda kernel: mixed_first(kernel, which=1), "lose less"),
-    (5, lambda kernel: mixed_first(kernel)[::-1], "P of shape (C, M)"),
-    (5, lambda kernel: None, "return two arrays"),
-    (5, lambda kernel: (kernel.mean((0, 1)), kernel.mean(2)), "lose less"),
-    (6, (1, 4, 9), "correct"), (6, np.array([1, 4, 9]), "correct"),
-    (6, (1, 4, 16), "is there another"), (6, (1, 1, 1), "several filters"),
-    (6, (1, 4, 25), "25 rows"), (6, (1, 2, 9), "N = 4: that is not"),
-    (6, 9, "three ranks")])
-def test_chapter_3_says_what_is_wrong(chapter_3, number, answer, words):
-    found = chapter_3[f"check_{number}"](answer)
-    assert found == words if words == "correct" else words in found
 
 
 def share_of_deals(differ):
