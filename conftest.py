@@ -48,7 +48,8 @@ def answered(items):
                 cell=cell, options=collections.defaultdict(bool))
 
 
-@pytest.hookimpl(tryfirst=True)
+# A wrapper comes before xdist's own hook, which must find the groups.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Group tests for several processes; compare only what can be.
 
@@ -63,3 +64,4 @@ def pytest_collection_modifyitems(items):
             item.options["check"] = False
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(group_of(item), len(order)))
+    return (yield)
