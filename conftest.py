@@ -27,9 +27,22 @@ LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
            "08-training", "test_decks", "test_course", "test_assignments")
 
 
-def group_of(item):
-    """Return the name of the tests that one process runs together."""
-    return "site" if item.path.stem in SITE else item.path.stem
+def group_of(name):
+    """Return the group of a test, by its node's name: its file, or "site"."""
+    stem = pathlib.PurePath(name.split("::")[0]).stem
+    return "site" if stem in SITE else stem
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Run a group in one process, the groups in the order of their tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return Groups(config, log)
 
 
 def answered(items):
@@ -48,20 +61,18 @@ def answered(items):
                 cell=cell, options=collections.defaultdict(bool))
 
 
-# A wrapper comes before xdist's own hook, which must find the groups.
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Group tests for several processes; compare only what can be.
+    """Begin with what takes longest; compare only what can be compared.
 
     Without the real images, cells that need them are run and not compared.
     """
     items[:] = answered(items)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
         cell = getattr(item, "cell", None)
         if cell and not os.environ.get("CIFAR10_DIR") and (
                 "real-data" in cell.metadata.get("tags", [])):
             item.options["check"] = False
     order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(group_of(item), len(order)))
-    return (yield)
+    items.sort(key=lambda item: order.get(
+        group_of(item.nodeid), len(order)))
