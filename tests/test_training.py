@@ -300,8 +300,9 @@ def test_killed_inside_an_epoch_and_started_again_it_loses_no_row(tmp_path):
     while not (tmp_path / "checkpoint.keras").exists():
         assert first.poll() is None and time.time() < deadline
         time.sleep(0.1)
-    started = float(clock.read_text()) + 0.3
-    while float(clock.read_text() or 0) < started:  # inside epoch 2
+    while not (tmp_path / "history.csv").exists() or (  # inside epoch 2
+            float(clock.read_text() or 0)
+            < float(history(tmp_path)[0]["seconds"]) + 0.3):
         assert first.poll() is None and time.time() < deadline
         time.sleep(0.1)
     first.send_signal(signal.SIGKILL)
@@ -324,7 +325,7 @@ def test_room_is_asked_for_before_the_first_step(tmp_path):
     asked = []
     with pytest.raises(OSError, match="cannot hold the run.*Nothing was tr"):
         trained(tmp_path / "file" / "run", asked=asked)
-    assert asked == [0]  # for its length
+    assert not asked
 
 
 @pytest.mark.skipif(
