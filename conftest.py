@@ -24,7 +24,7 @@ ANSWERS = pathlib.Path(__file__).parent / "tests" / "answers"
 SITE = ("test_browser", "test_explorer", "test_site", "test_engines")
 LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
            "12-training-at-scale", "test_training", "test_records",
-           "08-training", "test_decks", "test_course", "test_assignments")
+           "08-training", "test_decks", "test_teaching", "test_assignments")
 
 
 def group_of(name):

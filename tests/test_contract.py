@@ -15,9 +15,8 @@ import notebooks
 import pytest
 import skeleton
 import slides
+import teaching
 from nbformat.v4 import new_markdown_cell
-
-import course
 
 NAME = "04-counting-costs"
 FILES = sorted([
@@ -117,7 +116,7 @@ LACKS = {
         f"_toc.yml has no line - file: book/{NAME}"),
     "a measured cost": (
         lambda book: book.measured.discard(NAME),
-        "runs/chapters.csv has no row: python tools/course.py measure"),
+        "runs/chapters.csv has no row: python tools/teaching.py measure"),
     "a place in the notes": (
         replaced("chapter-notes", f"]({NAME}.ipynb)\n", "](04.ipynb)\n"),
         "chapter-notes.md has no ## [Chapter 4: ...](04-counting"),
@@ -297,5 +296,5 @@ def test_contributing_names_every_command_that_there_is():
 def test_slide_rules_leave_a_chapter_as_it_is(book):
     notebook = book.chapters[NAME]
     before = copy.deepcopy(notebook)
-    list(slides.problems(notebook, course.census(notebook)["questions"]))
+    list(slides.problems(notebook, teaching.census(notebook)["questions"]))
     assert notebook == before

@@ -10,9 +10,8 @@ import decks
 import nbformat
 import notebooks
 import pytest
+import teaching
 from bs4 import BeautifulSoup
-
-import course
 
 CHAPTERS = {path.stem: path for path in sorted(notebooks.BOOK.glob("*.ipynb"))}
 
@@ -51,7 +50,7 @@ def test_a_deck_goes_from_the_title_to_the_key_points(name, folder):
     assert heads[-2:] == ["Check yourself", "Key points"]
     # Every question that the chapter has, each on a slide of its own.
     answers = [len(one.select(".fragment.answer")) for one in shown]
-    assert sum(answers) == course.census(notebook)["questions"]
+    assert sum(answers) == teaching.census(notebook)["questions"]
     assert max(answers) == 1
 
 

@@ -14,8 +14,7 @@ import nbformat
 import notebooks
 import prose
 import slides
-
-import course
+import teaching
 
 ADVICE = ("Show", "Ask", "Wrong answers", "Skip")
 HEADS = {"you will be able to", "you need", "time"}
@@ -156,7 +155,7 @@ def place_problems(name, book):
     if not re.search(rf"(?m)^ *- file: book/{name}$", book.contents):
         yield f"_toc.yml has no line - file: book/{name}"
     if name not in book.measured:
-        yield ("book/runs/chapters.csv has no row: python tools/course.py"
+        yield ("book/runs/chapters.csv has no row: python tools/teaching.py"
                f" measure book/{name}.ipynb")
     notes = book.page("chapter-notes")
     head = f"## [Chapter {int(name[:2])}: ...]({name}.ipynb)"
@@ -201,10 +200,10 @@ def chapter_problems(notebook, name, book):
         yield f'the title does not begin with "# {int(number[0])}. "'
     yield from left_open(notebook)
     yield from notebooks.problems(notebook, book.folder)
-    yield from course.shortfalls(notebook)
+    yield from teaching.shortfalls(notebook)
     yield from check_problems(notebook)
     yield from slides.problems(
-        notebook, course.census(notebook)["questions"])
+        notebook, teaching.census(notebook)["questions"])
     yield from place_problems(name, book)
     yield from word_problems(name, book)
     yield from prose.chapter_problems(notebook, f"{name}.ipynb", book)

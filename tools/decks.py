@@ -1,4 +1,4 @@
-"""The chapters as slides: python tools/course.py slides.
+"""The chapters as slides: python tools/teaching.py slides.
 
 tools/slides.py says what is on them; here nbconvert makes pages of it.
 """

@@ -7,9 +7,8 @@ import re
 
 import nbformat
 import notebooks
+import teaching
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
-import course
 
 HEAD = """# {number}. TODO: a topic, in two to five words
 
@@ -86,7 +85,7 @@ def chapter(number):
         code("TODO = None", kind="fragment"),
         text(QUESTIONS, "slide"), text(EXERCISES),
         code("", "hide-input", embed=["verdicts"])]
-    for n, grade in enumerate(course.GRADES, start=1):
+    for n, grade in enumerate(teaching.GRADES, start=1):
         cells += exercise(n, grade)
     cells += [text("## Key points\n\n- TODO", "slide"),
               text("## Next\n\nTODO: what comes after this chapter.")]

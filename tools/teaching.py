@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What a teacher asks of the chapters: census, students, measure, slides.
 
-    python tools/course.py census [CHAPTER ...]           count what is there
-    python tools/course.py students FOLDER [CHAPTER ...]  copy, no solutions
-    python tools/course.py measure [CHAPTER ...]          run; record the cost
-    python tools/course.py slides [CHAPTER ...]           to _build/slides
+    python tools/teaching.py census [CHAPTER ...]       count what is there
+    python tools/teaching.py students FOLDER [CHAPTER]  copy, no solutions
+    python tools/teaching.py measure [CHAPTER ...]      run; record the cost
+    python tools/teaching.py slides [CHAPTER ...]       to _build/slides
 
 Without a CHAPTER (a path such as book/02-convolution.ipynb) all are meant. A
 solution is a Markdown cell that begins with <details> and a <summary> of

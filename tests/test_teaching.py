@@ -13,6 +13,7 @@ import notebooks
 import numpy as np
 import pytest
 import repository_links
+import teaching
 from bs4 import BeautifulSoup
 from mobilenet import (
     costs,
@@ -26,8 +27,6 @@ from nbformat.v4 import (
     new_notebook,
     new_output,
 )
-
-import course
 
 CHAPTERS = sorted(notebooks.BOOK.glob("*.ipynb"))
 NAMES = [path.stem for path in CHAPTERS]
@@ -111,7 +110,7 @@ def whole():
     """Return a chapter that owes a class nothing."""
     cells = [new_markdown_cell(HEAD)]
     for number, (grade, minutes) in enumerate(
-            zip(course.GRADES, (5, 10, 15, 20)), start=1):
+            zip(teaching.GRADES, (5, 10, 15, 20)), start=1):
         cells += exercise_cells(
             number, grade, minutes, QUESTIONS if number == 1 else "")
     cells.append(new_markdown_cell("## Key points\n\n- It is round."))
@@ -203,8 +202,8 @@ LACKING = {
 
 
 def test_the_whole_chapter_lacks_nothing_and_is_counted(whole):
-    assert list(course.shortfalls(whole)) == []
-    assert course.census(whole) == {
+    assert list(teaching.shortfalls(whole)) == []
+    assert teaching.census(whole) == {
         "objectives": 3, "questions": 3, "count": 1, "modify": 1, "build": 1,
         "investigate": 1, "exercises": 4, "solutions": 4, "reading": 10,
         "exercising": 50}
@@ -214,22 +213,22 @@ def test_the_whole_chapter_lacks_nothing_and_is_counted(whole):
 def test_what_a_chapter_lacks_is_named(what, whole):
     change, words = LACKING[what]
     change(whole)
-    found = list(course.shortfalls(whole))
+    found = list(teaching.shortfalls(whole))
     assert any(words in line for line in found), found
 
 
 def test_a_solution_that_was_not_run_is_not_counted(whole):
     whole.cells[10].execution_count = None
-    assert course.census(whole)["solutions"] == 3
+    assert teaching.census(whole)["solutions"] == 3
 
 
 def test_a_students_copy_has_no_solution_and_all_the_rest(whole):
     before = copy.deepcopy(whole)
-    students = course.without_solutions(whole)
+    students = teaching.without_solutions(whole)
     assert whole == before
     text = nbformat.writes(students)
     assert "solution_" not in text and "<summary>Solution" not in text
-    assert text.count(course.HELD_BACK) == 4
+    assert text.count(teaching.HELD_BACK) == 4
     counts = [cell.execution_count for cell in students.cells
               if cell.cell_type == "code"]
     assert counts == list(range(1, 9))
@@ -243,15 +242,15 @@ def test_a_students_copy_has_no_solution_and_all_the_rest(whole):
 def test_a_solution_that_might_leak_or_be_needed_is_refused(change, whole):
     change(whole)
     with pytest.raises(ValueError, match="solution"):
-        course.without_solutions(whole)
+        teaching.without_solutions(whole)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_chapter_without_its_solutions_breaks_no_rule(name):
     notebook = chapter(name)
-    students = course.without_solutions(notebook)
+    students = teaching.without_solutions(notebook)
     assert notebooks.problems(students) == []
-    for exercise in course.exercises(notebook):
+    for exercise in teaching.exercises(notebook):
         for cell in exercise.solution:
             assert cell.source not in [c.source for c in students.cells]
     assert "<summary>Solution" not in markdown(students)
@@ -357,8 +356,8 @@ def test_chapter_11_does_not_judge_by_a_network_that_guesses(
 
 
 def run_command(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])
-    return course.main()
+    monkeypatch.setattr("sys.argv", ["teaching.py", *map(str, arguments)])
+    return teaching.main()
 
 
 def test_students_writes_copies_and_spares_the_chapters(
@@ -398,7 +397,7 @@ def test_measure_records_a_chapter_and_keeps_the_others(
     record = tmp_path / "chapters.csv"
     head = "chapter,minutes,peak MB,disk MB,cores"
     record.write_text(f"{head}\n01-a,0.1,99,0.2,2\n02-memory,9,9999,9,2\n")
-    monkeypatch.setattr(course, "RECORD", record)
+    monkeypatch.setattr(teaching, "RECORD", record)
     ours = np.ones(75_000_000)  # 600 MB, none of them the chapter's
     assert run_command(monkeypatch, "measure", path) == 0
     assert ours.all()
@@ -415,11 +414,11 @@ def test_measure_records_a_chapter_and_keeps_the_others(
 
 
 def test_a_package_that_two_require_takes_its_place_once():
-    both = course.packages_bytes(["nbformat", "nbclient>=0.10"])
-    one, other = (course.packages_bytes([name])
+    both = teaching.packages_bytes(["nbformat", "nbclient>=0.10"])
+    one, other = (teaching.packages_bytes([name])
                   for name in ("nbformat", "nbclient"))
     assert other == both > one > 0
-    assert course.packages_bytes(["absent; sys_platform == 'none'"]) == 0
+    assert teaching.packages_bytes(["absent; sys_platform == 'none'"]) == 0
 
 
 # The plans.
@@ -457,15 +456,15 @@ def test_homework_takes_as_long_as_its_chapters_say():
     assert len(asked) > 7 and len(read) > 5
     for number, names, minutes in asked:
         each = {e.number: e.minutes
-                for e in course.exercises(chapter(f"{int(number):02}"))}
+                for e in teaching.exercises(chapter(f"{int(number):02}"))}
         assert sum(each[int(n)] for n in names.split(",")) == int(minutes)
     for number, minutes in read:
-        numbers = course.census(chapter(f"{int(number):02}"))
+        numbers = teaching.census(chapter(f"{int(number):02}"))
         assert numbers["reading"] == int(minutes), number
 
 
 def test_a_node_holds_as_many_students_as_the_table_says():
-    with course.RECORD.open(newline="") as file:
+    with teaching.RECORD.open(newline="") as file:
         rows = {row["chapter"]: row for row in csv.DictReader(file)}
     assert set(rows) == {*(path.stem for path in CHAPTERS), "packages"}
     del rows["packages"]
