@@ -42,7 +42,7 @@ METADATA = {
     "kernelspec": {
         "display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"}}
-KEPT = ("embed", "made", "mystnb", "nbgrader", "slideshow", "tags")
+KEPT = ("embed", "made", "moving", "mystnb", "nbgrader", "slideshow", "tags")
 
 # The first line of a closed cell, which Colab shows.
 TITLE = "# @title "
@@ -259,6 +259,12 @@ def code_problems(number, cell):
     if "nbval-ignore-output" in tags and not re.search(
             r"^\s*assert ", cell.source, re.M):
         yield f"cell {number} is not compared and asserts nothing"
+    if name := cell.metadata.get("moving"):
+        if not (BOOK / "_static" / "moving" / f"{name}.js").exists():
+            yield f"cell {number} names no moving figure of _static: {name}"
+        if not any("image/png" in output.get("data", {})
+                   for output in cell.outputs):
+            yield f"cell {number} has no still picture for {name}"
 
 
 def text_problems(notebook):
