@@ -37,9 +37,10 @@ class MovingFigures(SphinxPostTransform):
                 raise ExtensionError(
                     f"{self.env.docname}: no moving figure is called {name}")
             scripts = ["costs", "moving"] * (number == 0) + [f"moving/{name}"]
-            sheet = (f'<link rel="stylesheet" href="{static}moving.css">') * (number == 0)
+            sheet = f'<link rel="stylesheet" href="{static}moving.css">'
             cell.append(nodes.raw("", "".join([
-                sheet, f'<div class="moving" data-moving="{name}"></div>',
+                sheet * (number == 0),
+                f'<div class="moving" data-moving="{name}"></div>',
                 *(f'<script src="{static}{script}.js" defer></script>'
                   for script in scripts)]), format="html"))
 
