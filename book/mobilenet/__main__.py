@@ -24,6 +24,7 @@ from mobilenet import (
     costs,
     experiments,
     experiments_2,
+    photograph,
     quantization,
     recipes,
     records,
@@ -233,6 +234,19 @@ def quantize(name):
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 
+def first_block():
+    """Write weights/first-block.txt, the first layers of the best network."""
+    model = built(recipes.RECIPES[CLASSIFIER])
+    records.load_weights(model, WEIGHTS / f"{CLASSIFIER}.npz")
+    layers = quantization.folded_layers(model)
+    text = photograph.as_text({
+        name: (np.squeeze(layer.kernel), layer.bias)
+        for name, layer in zip(photograph.SHAPES, layers)})
+    path = WEIGHTS / "first-block.txt"
+    records.write_whole(path, lambda file: file.write(text.encode()))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
 def printable(text):
     """Return text with escapes for what no terminal should be sent."""
     return "".join(
@@ -286,6 +300,7 @@ def main():
     command(race)
     one = command(quantize)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
+    command(first_block)
     one = command(classify)
     one.add_argument("files", nargs="+", metavar="IMAGE")
     arguments = vars(parser.parse_args())
