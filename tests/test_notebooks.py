@@ -587,7 +587,7 @@ def test_execute_stops_at_an_error():
 def spaced(tmp_path_factory):
     """Return a copy of what chapters embed, a space at each line's end."""
     copy = tmp_path_factory.mktemp("spaced") / "book"
-    for suffix in ("py", "csv", "json"):
+    for suffix in ("py", "csv", "json", "txt"):
         for source in notebooks.BOOK.rglob(f"*.{suffix}"):
             target = copy / source.relative_to(notebooks.BOOK)
             target.parent.mkdir(parents=True, exist_ok=True)
