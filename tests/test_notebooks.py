@@ -334,10 +334,13 @@ RULES = {
     "never run": (
         change(6, execution_count=None), "never run: cells 6: execute"),
     "run in another order": (
-        change(6, execution_count=9), "cell 6 was run as 9, not 6"),
+        change(6, execution_count=9), "cell 6 as 9, not 6, and 0 more"),
     "stored error": (
         output(3, new_output("error", ename="KeyError", evalue="")),
         "cell 3 stores the error KeyError"),
+    "stored address": (
+        output(3, printed("<function area at 0x7fd0a1b2c3d4>", "stdout")),
+        "cell 3 stores the address at 0x7fd0a1b2c3d4, another"),
     "stored stderr": (
         output(3, printed("warning", "stderr")),
         "cell 3 stores text of stderr"),

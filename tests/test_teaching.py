@@ -396,7 +396,8 @@ def test_measure_records_a_chapter_and_keeps_the_others(
         new_code_cell("block = bytearray(b'x' * 300_000_000)")]), path)
     record = tmp_path / "chapters.csv"
     head = "chapter,minutes,peak MB,disk MB,cores"
-    record.write_text(f"{head}\n01-a,0.1,99,0.2,2\n02-memory,9,9999,9,2\n")
+    record.write_text(f"{head}\n01-a,0.1,99,0.2,2\n02-memory,9,9999,9,2\n"
+                      "packages,,,2300.0,2\n")
     monkeypatch.setattr(teaching, "RECORD", record)
     ours = np.ones(75_000_000)  # 600 MB, none of them the chapter's
     assert run_command(monkeypatch, "measure", path) == 0
@@ -407,10 +408,19 @@ def test_measure_records_a_chapter_and_keeps_the_others(
     assert name == "02-memory" and float(minutes) < 5 and disk == "0.0"
     # bytes of bytes: two copies at the peak, and the kernel beside them
     assert 300 < int(peak) < 900
-    name, minutes, peak, disk, _ = lines[3].split(",")
+    assert lines[3] == "packages,,,2300.0,2"  # of the machine that has them
+    assert "VmHWM" not in path.read_text()
+
+
+def test_without_a_chapter_the_packages_are_measured(tmp_path, monkeypatch):
+    record = tmp_path / "chapters.csv"
+    record.write_text("chapter,minutes,peak MB,disk MB,cores\n")
+    monkeypatch.setattr(teaching, "RECORD", record)
+    teaching.record([], packages=True)
+    name, minutes, peak, disk, _ = record.read_text().splitlines()[1].split(
+        ",")
     assert (name, minutes, peak) == ("packages", "", "")
     assert 500 < float(disk) < 10_000  # TensorFlow alone has hundreds
-    assert "VmHWM" not in path.read_text()
 
 
 def test_a_package_that_two_require_takes_its_place_once():

@@ -240,6 +240,9 @@ def output_problems(number, cell):
             yield f"cell {number} shows a figure without alt text"
         if re.search(r"/(home|root|tmp|work|Users)/", str(output)):
             yield f"cell {number} stores a path of somebody's machine"
+        if found := re.search(r" at 0x[0-9a-f]{6,}", str(output)):
+            yield (f"cell {number} stores the address{found.group()}, another"
+                   " in each run: print what a function returns, not it")
 
 
 def code_problems(number, cell):
@@ -316,11 +319,14 @@ def problems(notebook, book=BOOK):
     if never := [str(n) for n, cell in code if not cell.execution_count]:
         found.append(
             f"never run: cells {', '.join(never)}: execute the chapter")
-    for count, (number, cell) in enumerate(code, start=1):
-        if cell.execution_count not in (count, None):
-            found.append(
-                f"cell {number} was run as {cell.execution_count}, not"
-                f" {count}: execute the chapter from top to bottom")
+    if moved := [
+            f"cell {number} as {cell.execution_count}, not {count}"
+            for count, (number, cell) in enumerate(code, start=1)
+            if cell.execution_count not in (count, None)]:
+        found.append(
+            f"{moved[0]}, and {len(moved) - 1} more cells were run in another"
+            " order: execute the chapter")
+    for number, cell in code:
         found += code_problems(number, cell)
         found += output_problems(number, cell)
     ignored = sum(

@@ -40,7 +40,7 @@ CHECK = '''# @title Check {n}
 @careful
 def check_{n}(answer):
     """Return a verdict on TODO."""
-    return "right" if answer == "TODO" else "TODO: a hint"'''
+    return "correct" if answer == "TODO" else "TODO: a hint"'''
 ANSWER = """answer_{n} = None  # TODO: what
 print(check_{n}(answer_{n}))"""
 SOLUTION = """<details>
@@ -51,7 +51,7 @@ TODO: the way to it.
 </details>"""
 SOLVED = """# @title Solution {n}
 solution_{n} = "TODO"
-assert check_{n}(solution_{n}) == "right"
+assert check_{n}(solution_{n}) == "correct"
 print(solution_{n})"""
 
 

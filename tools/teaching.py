@@ -307,18 +307,23 @@ def kept(name, minutes, peak, size):
         "minutes": minutes and f"{math.ceil(10 * minutes) / 10:.1f}",
         "peak MB": peak and round(peak / 1e6),
         "disk MB": f"{size / 1e6:.1f}", "cores": os.cpu_count()}
-    print(*rows[name].values(), flush=True)
+    print(*(f"{what} {value}" for what, value in rows[name].items()),
+          sep=", ", flush=True)
     with RECORD.open("w", encoding="utf8", newline="") as file:
         writer = csv.DictWriter(file, rows[name], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[name] for name in sorted(rows))
 
 
-def record(chapters):
-    """Measure the packages and chapters; keep each row as soon as it is."""
-    lines = (notebooks.BOOK.parent / "requirements.txt").read_text()
-    kept("packages", "", "", packages_bytes(
-        line for line in lines.splitlines() if line and line[0] != "#"))
+def record(chapters, packages):
+    """Measure the chapters; keep each row as soon as it is.
+
+    Where packages is true, those that the book requires are measured first.
+    """
+    if packages:
+        lines = (notebooks.BOOK.parent / "requirements.txt").read_text()
+        kept("packages", "", "", packages_bytes(
+            line for line in lines.splitlines() if line and line[0] != "#"))
     for path, notebook in chapters:
         kept(path.stem, *measured(notebook), path.stat().st_size)
 
@@ -341,7 +346,7 @@ def main():
         if arguments.action == "students":
             write_students(chapters, arguments.folder)
         elif arguments.action == "measure":
-            record(chapters)
+            record(chapters, packages=not arguments.chapters)
         elif arguments.action == "slides":
             import decks
             decks.write(paths, decks.PLACE)
