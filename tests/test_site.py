@@ -9,10 +9,10 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
+import lean_site
 import pages
 import pytest
 import repository_links
-import weight
 from fontTools.ttLib import TTFont
 from PIL import Image
 
@@ -57,7 +57,7 @@ def test_the_theme_does_not_lay_out_the_whole_page(published):
     script = published / "_static" / "scripts" / "pydata-sphinx-theme.js"
     text = script.read_text(encoding="utf8")
     assert text.count('querySelectorAll("[data-box]")') == 1
-    assert not weight.BOXES.search(text)
+    assert not lean_site.BOXES.search(text)
 
 
 def test_every_chapter_launches_its_own_file_from_the_fork(published):

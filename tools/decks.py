@@ -23,8 +23,8 @@ from traitlets.config import Config
 
 sys.path.append(str(notebooks.BOOK / "_extensions"))
 
+import lean_site  # noqa: E402
 import mathematics  # noqa: E402
-import weight  # noqa: E402
 
 PLACE = notebooks.BOOK.parent / "_build" / "slides"
 TEMPLATE = pathlib.Path(__file__).with_suffix(".html.j2")
@@ -101,8 +101,8 @@ def assets(folder):
         for part in re.findall(
             r"<math\b.*?</math>", path.read_text(encoding="utf8"), re.DOTALL))
     letters = html.unescape(re.sub(r"<[^>]+>", "", formulas)) + "√"
-    weight.cut(weight.STIX, target / "mathematics.woff2",
-               [*map(ord, letters), *weight.ITALICS])
+    lean_site.cut(lean_site.STIX, target / "mathematics.woff2",
+               [*map(ord, letters), *lean_site.ITALICS])
 
 
 def write(paths, folder):

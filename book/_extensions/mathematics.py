@@ -3,7 +3,7 @@ r"""Mathematics as MathML, made while the site is built.
 A browser draws MathML itself: no script, nothing to wait for, and a screen
 reader reads it. The number of a formula is taken out of it, because MathML
 has no \tag, and set beside it by book.css. The letters come from STIX Two
-Math, cut by weight.py to what the book's formulas need.
+Math, cut by lean_site.py to what the book's formulas need.
 """
 
 import html

@@ -1,16 +1,18 @@
 """What the site leaves out is what no page uses, and nothing else."""
 
 import io
+import os
+from types import SimpleNamespace
 
+import lean_site
 import pytest
 import tinycss2
-import weight
 import ziamath
 from fontTools.ttLib import TTFont
 
 
 def pruned(style, *names):
-    return "".join(weight.pruned(
+    return "".join(lean_site.pruned(
         tinycss2.parse_stylesheet(style, skip_whitespace=True), {*names}))
 
 
@@ -38,7 +40,7 @@ def test_a_broken_style_sheet_is_an_error():
 @pytest.fixture(scope="module")
 def font(tmp_path_factory):
     path = tmp_path_factory.mktemp("font") / "cut.woff2"
-    weight.cut(weight.STIX, path, map(ord, "x′√("))
+    lean_site.cut(lean_site.STIX, path, map(ord, "x′√("))
     return TTFont(io.BytesIO(path.read_bytes()))
 
 
@@ -49,7 +51,7 @@ def test_a_cut_font_has_the_letters_asked_for_and_is_small(font):
 
 
 def test_every_root_sign_is_as_wide_as_the_smallest(font):
-    whole = TTFont(weight.STIX)
+    whole = TTFont(lean_site.STIX)
     widths = {}
     for name, each in (("cut", font), ("whole", whole)):
         variants = each["MATH"].table.MathVariants
@@ -64,7 +66,7 @@ def test_every_root_sign_is_as_wide_as_the_smallest(font):
 
 
 def test_a_prime_is_the_large_one_for_superscripts(font):
-    whole = TTFont(weight.STIX)
+    whole = TTFont(lean_site.STIX)
 
     def height(each):
         glyph = each["glyf"][each.getBestCmap()[0x2032]]
@@ -74,4 +76,23 @@ def test_a_prime_is_the_large_one_for_superscripts(font):
 
 
 def test_ziamath_still_carries_the_font():
-    assert weight.STIX.is_file(), ziamath.__file__
+    assert lean_site.STIX.is_file(), ziamath.__file__
+
+
+@pytest.mark.parametrize("name", [
+    "_static/book.css", "_extensions/anchors.csv", "_extensions/about.py"])
+def test_a_site_is_made_anew_when_what_all_pages_share_changes(
+        name, tmp_path):
+    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "html")
+    env = SimpleNamespace(found_docs={"a", "b"})
+    shared = tmp_path / "book" / name
+    style = app.outdir / lean_site.STYLE
+    for path in (shared, style):
+        path.parent.mkdir(parents=True)
+    shared.touch()
+    assert lean_site.outdated(app, env) == []
+    style.touch()
+    os.utime(shared, (0, style.stat().st_mtime - 1))
+    assert lean_site.outdated(app, env) == []
+    os.utime(shared, (0, style.stat().st_mtime + 1))
+    assert {*lean_site.outdated(app, env)} == env.found_docs

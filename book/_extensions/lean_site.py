@@ -17,6 +17,9 @@ import ziamath
 from fontTools import subset
 from PIL import Image
 
+# The one stylesheet, and what all pages are made with.
+STYLE = "_static/styles/site.css"
+SHARED = ("book/_static", "book/_extensions")
 # Scripts that set what only the theme's search-as-you-type and its version
 # switcher read; the book has neither.
 UNUSED = re.compile(r"DOCUMENTATION_OPTIONS\.(pagename|search_as_you_type)")
@@ -167,6 +170,21 @@ def pruned(rules, names):
             yield rule.serialize()
 
 
+def outdated(app, env, *_):
+    """Return all pages where what they are made with is newer than the site.
+
+    Sphinx compares a page with its text and the templates alone, and copies
+    style sheets and scripts only if there is a page to write.
+    """
+    style = pathlib.Path(app.outdir, STYLE)
+    if not style.exists():
+        return []
+    since = style.stat().st_mtime
+    return list(env.found_docs) if any(
+        path.stat().st_mtime > since for folder in SHARED
+        for path in pathlib.Path(app.srcdir, folder).glob("*.*")) else []
+
+
 def finish(app, error):
     """Write fonts and the one stylesheet for all pages that are there."""
     # Without a page that changed none was written, and all is there already.
@@ -201,7 +219,7 @@ def finish(app, error):
         sheets.extend(pruned(tinycss2.parse_stylesheet(
             text, skip_comments=True, skip_whitespace=True), names))
     style = "\n".join(['@charset "utf-8";', *sheets])
-    (static / "styles" / "site.css").write_text(style, encoding="utf8")
+    pathlib.Path(app.outdir, STYLE).write_text(style, encoding="utf8")
 
     icons = {*map(ord, re.findall(r':"([\ue000-\uf8ff])"', style))}
     for font in (static / "vendor/fontawesome/webfonts").glob("*.ttf"):
@@ -212,6 +230,7 @@ def setup(app):
     """Register with Sphinx, after the theme has filled in a page."""
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     app.stylesheets = []
+    app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", lighten, priority=900)
     # The theme writes the colours of code last.
     app.connect("build-finished", finish, priority=900)
