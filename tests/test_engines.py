@@ -23,6 +23,25 @@ def test_a_chapter_is_whole_and_its_contents_lead_to_its_headings(
             "broken": [], "missed": [], "cut": [], "wrong": []}
 
 
+def test_what_is_found_in_a_page_is_in_sight(engine, home):
+    with engine.open(1280) as window:
+        window.goto(home + "10-measured-speed.html")
+        assert window.run("""
+            const found = [];
+            for (const words of ["Exercise 4", "Exercise 1"]) {
+                getSelection().removeAllRanges();
+                find(words, true, false, true);
+                for (let frames = 0; frames < 30; frames++)
+                    await new Promise(requestAnimationFrame);
+                const {top, bottom} = getSelection().getRangeAt(
+                    0).getBoundingClientRect();
+                found.push([`${getSelection()}`,
+                            top >= 0 && bottom <= innerHeight]);
+            }
+            return found;
+            """) == [["Exercise 4", True], ["Exercise 1", True]]
+
+
 def test_a_column_stretches_its_brackets(engine, home):
     with engine.open(1280) as window:
         window.goto(home + "02-convolution.html")

@@ -188,7 +188,8 @@ def pdf(path):
     shutil.copy(folder / "book" / "index.html", folder / "whole.html")
     with served(folder) as home, browser() as running:
         page = running.new_page()
-        page.goto(home + "whole.html", wait_until="load")
+        # It is the whole book, and the machine may be busy: ten minutes.
+        page.goto(home + "whole.html", wait_until="load", timeout=600_000)
         page.evaluate(CONTENTS)
         page.add_style_tag(content=CONTENTS_STYLE)
         write = functools.partial(
