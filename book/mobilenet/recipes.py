@@ -96,4 +96,14 @@ BEST_RECIPES = {
     },
 }
 
-RECIPES = {**NOTE_RECIPES, **BETTER_RECIPES, **BEST_RECIPES}
+# Whether weight decay is what makes channels die.
+CAUSE_RECIPES = {
+    "better-no-decay": {
+        "about": "better-stem-1 with no weight decay.",
+        **BETTER,
+        "optimizer": {**BETTER["optimizer"], "weight_decay": None},
+    },
+}
+
+RECIPES = {
+    **NOTE_RECIPES, **BETTER_RECIPES, **BEST_RECIPES, **CAUSE_RECIPES}
