@@ -16,7 +16,15 @@ import types
 import keras
 import numpy as np
 import pytest
-from mobilenet import batches, cifar10, network, recipes, records, training
+from mobilenet import (
+    batches,
+    cifar10,
+    experiments_2,
+    network,
+    recipes,
+    records,
+    training,
+)
 from mobilenet.__main__ import prepared
 from tiny import RUNS, STEPS, TINY, check_record, epochs, history, trained
 
@@ -503,6 +511,13 @@ def test_recipe_can_be_built_and_compiled(name):
     model = training.compiled(
         network.mobilenet_v1((32, 32, 3), 10, **recipe["network"]), recipe)
     assert type(model.optimizer).__name__ == recipe["optimizer"]["class_name"]
+
+
+def test_the_small_network_has_the_late_strides_of_the_experiments():
+    small = recipes.RECIPES["small"]["network"]
+    late = experiments_2.recipe("late-width-0.25", 1)["network"]
+    assert {**small, "body": tuple(small["body"])} == late
+    assert recipes.RECIPES["small"]["validation"] == 5000
 
 
 def test_command_trains_and_records_once(tmp_path, monkeypatch, capsys):
