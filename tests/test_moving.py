@@ -12,7 +12,7 @@ import numpy as np
 import pages
 import pytest
 from bs4 import BeautifulSoup
-from mobilenet import convolution, costs
+from mobilenet import convolution, costs, network
 
 # Where each moving figure is.
 PLACES = {
@@ -176,6 +176,21 @@ def test_three_layers_cost_what_the_closed_forms_say(window, home):
             (name) => figure.cost(name, 5, 3, 4).all);""")
     assert found[0] == costs.conv_cost(3, 3, 3, 4).macs
     assert sum(found[1:]) == costs.separable_cost(3, 3, 3, 4).macs
+
+
+def test_the_network_costs_what_count_says(window, home):
+    side, classes, alpha, stem = 64, 10, 0.5, 1
+    found = arithmetic(window, home, "network", """
+        const [side, classes, alpha, stem_stride] = given;
+        return figure.weighted({side, classes, alpha, stem_stride}).map(
+            ({layer, macs, params, norm}) => [layer, macs, params, norm]);""",
+        side, classes, alpha, stem)
+    table = costs.count(network.mobilenet_v1(
+        (side, side, 3), classes, alpha, stem_stride=stem))
+    norms = dict(zip(table.layer, table.params))
+    assert found == [
+        [row.layer, row.macs, row.params, norms.get(f"{row.layer}_bn", 0)]
+        for row in table.itertuples() if row.macs]
 
 
 @pytest.mark.parametrize("filters", (1, 64))

@@ -22,6 +22,7 @@ what those two write into a notebook.
 
 import argparse
 import ast
+import base64
 import builtins
 import functools
 import json
@@ -42,6 +43,8 @@ METADATA = {
     "kernelspec": {
         "display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"}}
+# On the cover and in README: chapter 5's figure, which sync writes.
+EMBLEM = BOOK / "network.png"
 KEPT = ("embed", "made", "moving", "mystnb", "nbgrader", "slideshow", "tags")
 
 # The first line of a closed cell, which Colab shows.
@@ -369,6 +372,8 @@ def check(paths):
     book = contract.Book()
     lines = [f"{path.name}: {line}" for path in paths
              for line in contract.problems(path, book)]
+    if EMBLEM.read_bytes() != emblem():
+        lines.append(f"{EMBLEM.name} is not chapter 5's figure: run sync")
     print(*lines, sep="\n", end="\n" * bool(lines))
     return len(lines)
 
@@ -385,6 +390,18 @@ def renew(path, action):
     nbformat.write(notebook, path)
     print(f"{path.name}: " + (
         "executed" if action == "execute" else f"{changed} cells changed"))
+
+
+def emblem():
+    """Return the PNG of chapter 5's drawing of the whole network.
+
+    Where the chapter has none yet, what the file holds.
+    """
+    chapter = nbformat.read(BOOK / "05-architecture.ipynb", as_version=4)
+    for cell in chapter.cells:
+        if cell.metadata.get("moving") == "network" and cell.outputs:
+            return base64.b64decode(cell.outputs[0].data["image/png"])
+    return EMBLEM.read_bytes()
 
 
 def all_files(action):
@@ -414,6 +431,7 @@ def main():
             return int(check(files) > 0)
         for path in files:
             renew(path, action)
+        EMBLEM.write_bytes(emblem())
     except ValueError as error:
         print(error)
         return 1
