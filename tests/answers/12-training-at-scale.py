@@ -78,7 +78,7 @@ assert "5 files and 14 workers: name both" in check_3(always)
 assert "some file has two workers" in check_3(lambda f, n, i: f)
 assert "they get 7, 1 files" in check_3(
     lambda f, n, i: [f[:1 - n], f[1 - n:]][i] if n == 2 else f[i::n])
-assert "returns None" in check_3(lambda f, n, i: None)
+assert "what it returns, stops" in check_3(lambda f, n, i: None)
 assert "give a function" in check_3(["a", "b"])
 assert "stops the check" in check_3(lambda f, n: f)
 
