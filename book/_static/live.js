@@ -13,7 +13,7 @@
   const NONE = "none of these";
   // Images a second that chapter 1 asks for.
   const WANTED = {car: 20, phone: 30, drone: 18, microcontroller: 1};
-  // Multiply-adds of the paper's network, 224 pixels, chapter 4.
+  // Multiply-adds of the paper’s network, 224 pixels, chapter 4.
   const PAPER = 568_740_352;
 
   let network = null;
@@ -323,7 +323,8 @@
   /* Which of chapter 1's devices get images often enough. */
   function reached(rate) {
     const names = Object.keys(WANTED).filter((name) => rate >= WANTED[name]);
-    const list = names.map((name) => `the ${name}`).join(", ");
+    const list = new Intl.ListFormat("en").format(
+      names.map((name) => `the ${name}`));
     return names.length ? `which is enough for ${list} of chapter 1`
       : "which is too few for every device of chapter 1";
   }
@@ -343,7 +344,7 @@
       `The network does ${billions(rate)} billion multiply-adds a second. A`
       + ` product of two small matrices does ${billions(found.best)} billion`
       + ` here, with the same code: ${percent(rate / found.best)} of the`
-      + " device's own best is reached.",
+      + " device’s own best is reached.",
       `That is ${whole(1000 / median)} images a second, ${reached(
         1000 / median)}. At the same rate the paper’s network, 224 pixels a`
       + ` side, would take ${ms(large)} ms: ${(1000 / large).toFixed(1)}`
