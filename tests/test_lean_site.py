@@ -80,7 +80,8 @@ def test_ziamath_still_carries_the_font():
 
 
 @pytest.mark.parametrize("name", [
-    "_static/book.css", "_extensions/anchors.csv", "_extensions/about.py"])
+    "_static/book.css", "_static/moving/window.js", "_extensions/anchors.csv",
+    "_extensions/about.py"])
 def test_a_site_is_made_anew_when_what_all_pages_share_changes(
         name, tmp_path):
     app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "html")

@@ -182,7 +182,7 @@ def outdated(app, env, *_):
     since = style.stat().st_mtime
     return list(env.found_docs) if any(
         path.stat().st_mtime > since for folder in SHARED
-        for path in pathlib.Path(app.srcdir, folder).glob("*.*")) else []
+        for path in pathlib.Path(app.srcdir, folder).rglob("*.*")) else []
 
 
 def finish(app, error):
