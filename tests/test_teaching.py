@@ -19,7 +19,6 @@ from mobilenet import (
     costs,
     experiments,
     network,
-    quantization,
 )
 from nbformat.v4 import (
     new_code_cell,
@@ -315,44 +314,6 @@ def test_chapter_9_says_what_is_wrong(number, answer, words):
         math=math, np=np, pooled=0.35, count=costs.count,
         mobilenet_v1=network.mobilenet_v1, macs={"late-width-0.25": 12.038656})
     assert words in found[f"check_{number}"](answer)
-
-
-def on_grid(kernel, span=None, kind="float32"):
-    """Return a kernel as rounded with affine, or on a grid of one's own."""
-    scale, zero = span or quantization.affine(kernel.min(), kernel.max())
-    return quantization.dequantize(
-        quantization.quantize(kernel, scale, zero), scale, zero).astype(kind)
-
-
-def by_channel(kernel):
-    return np.stack([on_grid(one) for one in np.moveaxis(kernel, -1, 0)], -1)
-
-
-@pytest.mark.parametrize("number, answer, words", [
-    (1, np.array([1, -0.5, -4]), "right"), (1, (1, None, -4), "still None"),
-    (1, (5, -2.5, -24), "root"), (1, (1, -0.5, -5), "three parts"),
-    (2, 66_311, "right"), (2, 66_311.57, "round down"),
-    (2, 66_312, "round down"), (2, 65_793, "symmetrically"),
-    (2, "66311", "give one number"), (2, 66_310, "how large"),
-    (3, on_grid, "right"), (3, lambda kernel: kernel * 1.00001, "grid"),
-    (3, lambda kernel: kernel.astype("float16"), "grid"),
-    (3, by_channel, "grid"), (3, lambda kernel: (kernel, 1), "stops"),
-    (3, lambda kernel: kernel.astype("int8"), "which floats")])
-def test_chapter_11_says_what_is_wrong(number, answer, words):
-    found = checks_of("11", quantization)
-    assert words in found[f"check_{number}"](answer)
-
-
-@pytest.mark.parametrize("floats, depthwise, words", [
-    (0.1, 0.05, "cannot tell"), (0.9, 0.89, "cannot tell"),
-    (0.9, 0.5, "right")])
-def test_chapter_11_does_not_judge_by_a_network_that_guesses(
-        floats, depthwise, words):
-    found = checks_of("11", quantization)
-    found["in_floats"] = floats
-    found["share_with"] = lambda kind: (
-        depthwise if kind == "depthwise" else floats)
-    assert words in found["check_5"]("depthwise")
 
 
 def run_command(monkeypatch, *arguments):
