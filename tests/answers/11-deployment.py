@@ -41,10 +41,9 @@ assert "infinite or nan" in check_4(lambda given: [
     layer._replace(kernel=layer.kernel * np.inf) for layer in given])
 
 guessing, measured = 0.1, in_floats
-if CLAIMS:
-    assert check_5("depthwise") == "correct"
-    assert "another kind" in check_5("pointwise")
-    assert "another kind" in check_5(np.str_("stem"))
+assert not CLAIMS or check_5("depthwise") == "correct"
+assert not CLAIMS or "another kind" in check_5("pointwise")
+assert not CLAIMS or "another kind" in check_5(np.str_("stem"))
 assert "give one of" in check_5("block1_depthwise")
 assert "give one of" in check_5(3)
 in_floats = guessing  # a network that guesses is not judged by
