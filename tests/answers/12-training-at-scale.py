@@ -29,7 +29,8 @@ assert "1 s of sending fits" in check_2(lambda a, b: a + b)
 assert "here 2 s" in check_2(lambda a, b: max(a, 1 + b))
 assert "here 2 s" in check_2(lambda a, b: a - 2 + max(2, b))
 assert "as long as computing" in check_2(lambda a, b: 1 + max(2, b))
-assert "stops the check" in check_2(lambda a, b: None)
+assert "returns None" in check_2(lambda a, b: None)
+assert "stops the check" in check_2(lambda a: a)
 assert "give a function" in check_2(5)
 
 
@@ -78,7 +79,7 @@ assert "5 files and 14 workers: name both" in check_3(always)
 assert "some file has two workers" in check_3(lambda f, n, i: f)
 assert "they get 7, 1 files" in check_3(
     lambda f, n, i: [f[:1 - n], f[1 - n:]][i] if n == 2 else f[i::n])
-assert "what it returns, stops" in check_3(lambda f, n, i: None)
+assert "returns None" in check_3(lambda f, n, i: None)
 assert "give a function" in check_3(["a", "b"])
 assert "stops the check" in check_3(lambda f, n: f)
 
