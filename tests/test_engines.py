@@ -129,7 +129,7 @@ def test_the_theme_switches_and_stays_switched(engine, home):
 
 def test_headings_and_tables_have_their_room(engine, home):
     with engine.open(1280) as window:
-        for name in ("05-architecture", "11-deployment"):
+        for name in ("05-architecture", "10-measured-speed"):
             window.goto(f"{home}{name}.html")
             assert window.run("""
                 document.head.append(Object.assign(
