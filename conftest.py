@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import nbformat
+import notebooks
 import pytest
 
 # Chapters shorten what trains to a few steps of the same code.
@@ -17,6 +18,15 @@ def pytest_collectstart(collector):
     """Leave stderr out of what nbval compares: TensorFlow logs there."""
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("stderr",)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail where a chapter's cell warns, which a reader would see."""
+    result = yield
+    if found := notebooks.noise(getattr(item, "test_outputs", None)):
+        pytest.fail("the cell makes noise:\n" + "\n".join(found), False)
+    return result
 
 
 ANSWERS = pathlib.Path(__file__).parent / "tests" / "answers"

@@ -29,6 +29,7 @@ def published(private, tmp_path_factory):
     shutil.copytree(private.parent, folder / "_build")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BOOK_JUPYTERHUB_URL", HUB)
+        patch.setenv("BOOK_COLAB_BRANCH", "colab")
         pages.build(folder, repository=FORK)
     return folder / "_build" / "html"
 

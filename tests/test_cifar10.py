@@ -660,6 +660,18 @@ def test_progress_is_one_line_with_size_speed_and_time_left(host, capsys):
     assert texts[-1].endswith(" 0 s left    ")
 
 
+def test_where_nothing_can_be_fetched_the_way_out_in_colab_is_named(
+        mirror, cache):
+    mirror.closes_after[TRAIN] = 40_000
+    with pytest.raises(RuntimeError) as caught:
+        cifar10.load_cifar10()
+    for step in ("cifar-10-python.tar.gz from https://www.cs.toronto.edu",
+                 "In Colab, drop that file into the list",
+                 'run os.environ["CIFAR10_DIR"] = "/content"',
+                 "and load again"):
+        assert step in str(caught.value)
+
+
 def test_download_that_broke_off_goes_on_where_it_was(
         mirror, cache, expected):
     mirror.closes_after[TRAIN] = 40_000

@@ -95,7 +95,8 @@ def chapter(book):
             "sides = [n for n in range(COUNT)]", outputs=[figure()],
             metadata={"mystnb": {"image": {
                 "alt": "Three sides, of lengths 0, 1 and 2."}}}),
-        new_code_cell("sides", metadata={"tags": ["hide-input"]}),
+        new_code_cell("# @title Sides\nsides", metadata={
+            "tags": ["hide-input"]}),
     ]
     for count, cell in enumerate(cells, start=1):
         cell.execution_count = count
@@ -311,13 +312,23 @@ RULES = {
     "timings": (
         noise(3, execution={"iopub.execute_input": "2026"}),
         "cell 3 has noise in its metadata (execution): run sync"),
+    "closed without a title": (
+        change(6, source="sides"), "cell 6 is closed and has no first line"),
+    "closed with an empty title": (
+        change(6, source="# @title \nsides"),
+        "cell 6 is closed and has no first line"),
     "folded in Jupyter": (
         noise(3, jupyter={"outputs_hidden": True}),
         "cell 3 has noise in its metadata (jupyter): run sync"),
     "the background of a figure": (
         lambda notebook: notebook.cells[5].outputs[0].metadata.update(
             needs_background="light"),
-        "cell 5 has noise in its outputs' metadata: run sync"),
+        "cell 5 has noise in its outputs' metadata, or no alt text there: run"
+        " sync"),
+    "alt text in the cell alone": (
+        lambda notebook: notebook.cells[5].outputs[0].pop("metadata"),
+        "cell 5 has noise in its outputs' metadata, or no alt text there: run"
+        " sync"),
     "widgets": (
         lambda notebook: notebook.metadata.update(widgets={"state": 1}),
         "the notebook's metadata is noise (widgets): run sync"),
@@ -435,6 +446,40 @@ def test_sync_does_not_vouch_for_outputs(rule, chapter, book):
     assert any(words in line for line in notebooks.problems(chapter, book))
 
 
+@pytest.mark.parametrize("text, kept", [
+    ("<ipython>:1: UserWarning: tf.lite.Interpreter is deprecated\n", 1),
+    ("W0000 00:00:17.1 99 flatbuffer.cc:364] Ignored output_format.\n", 1),
+    ("I0000 00:00:17.1 99 service.cc:152] XLA service\n", 0),
+    ("WARNING: All log messages before absl::InitializeLog() is called\n"
+     "I0000 00:00:17.1 99 port.cc:153] oneDNN custom operations are on.\n",
+     0),
+    ("2026-11-30 04:00:00.1: I tensorflow/core/util/port.cc:153] oneDNN\n"
+     "To enable the following instructions: AVX2 FMA, rebuild.\n", 0)])
+def test_noise_is_what_a_reader_is_warned_of(text, kept):
+    outputs = [printed(text, "stderr"), printed("W a result\n"), figure()]
+    assert notebooks.noise(outputs) == text.splitlines()[:kept]
+    assert notebooks.noise(None) == []
+
+
+def test_a_figure_says_in_its_output_what_it_shows(chapter):
+    (shown,) = chapter.cells[5].outputs
+    assert shown.metadata == {
+        "image/png": {"alt": "Three sides, of lengths 0, 1 and 2."}}
+    assert "alt" not in str(chapter.cells[3].outputs)
+
+
+@pytest.mark.parametrize("quiet", [
+    "from warnings import filterwarnings",
+    "filterwarnings('ignore', r'Warning: tf')",
+    'os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"'])
+def test_outputs_outlive_what_keeps_stderr_quiet(quiet):
+    assert stamps.effect(f"{quiet}\nsides = 2") == stamps.effect("sides = 2")
+    for louder in ("os.environ['A'] = '2'", "a = 'A'", "warn('A')",
+                   "from math import pi", "show('A')"):
+        assert stamps.effect(f"{louder}\nsides = 2") != (
+            stamps.effect("sides = 2"))
+
+
 @pytest.mark.parametrize("before, after, named", [
     ('"""Return the area of a circle."""', '"""Return an area."""', False),
     ("# Drawn around each.", "# Drawn around.", False),
@@ -456,9 +501,9 @@ def test_outputs_outlive_a_docstring_and_not_a_change_of_code(
 
 
 def test_a_text_that_a_cell_shows_is_no_docstring(chapter, book):
-    chapter.cells[6].source = '"three"'
+    chapter.cells[6].source = '# @title Three\n"three"'
     stamps.stamp(chapter)
-    chapter.cells[6].source = '"four"'
+    chapter.cells[6].source = '# @title Three\n"four"'
     assert notebooks.problems(chapter, book) == [
         "cell 6 was changed and not run: execute the chapter"]
 
@@ -475,10 +520,10 @@ def test_sync_gives_a_notebook_of_colab_its_ids_back(chapter, book):
 
 
 def test_limits_themselves_are_allowed(chapter, book):
-    chapter.cells[6].source = "\n".join(
-        ["sides  # " + "x" * 70, *LONG.splitlines()[:14]])
+    chapter.cells[6].source = "\n".join([
+        "# @title Sides", "sides  # " + "x" * 70, *LONG.splitlines()[:14]])
     assert max(map(len, chapter.cells[6].source.splitlines())) == 79
-    assert len(chapter.cells[6].source.splitlines()) == 15
+    assert len(chapter.cells[6].source.splitlines()) == 1 + 15
     stamps.stamp(chapter)
     assert notebooks.problems(chapter, book) == []
 
@@ -624,6 +669,7 @@ def test_a_tag_closes_a_cell_in_colab_and_jupyterlab_too(chapter, book):
     assert shown.metadata.jupyter == {"source_hidden": True}
     assert "jupyter" not in chapter.cells[1].metadata
     solution.metadata["tags"].append("hide-cell")
+    solution.source = "# @title A solution\nassert area(1) > 3"
     assert notebooks.problems(chapter, book) == [
         "cell 4 is closed on the site alone: run sync"]
     assert notebooks.sync(chapter, book) == 1

@@ -13,6 +13,7 @@ import lean_site
 import pages
 import pytest
 import repository_links
+import uploads
 from fontTools.ttLib import TTFont
 from PIL import Image
 
@@ -73,7 +74,7 @@ def test_every_chapter_launches_its_own_file_from_the_fork(published):
         hub = [urllib.parse.parse_qs(link.query) for link in links
                if link.netloc == urllib.parse.urlparse(HUB).netloc]
         assert len(colab) == len(hub) == 1, chapter
-        assert colab[0].startswith("/github/someone/a-fork/blob/")
+        assert colab[0].startswith("/github/someone/a-fork/blob/colab/")
         assert hub[0]["repo"] == [FORK]
         for file in (colab[0].split("/", 6)[6],
                      hub[0]["urlpath"][0].split("a-fork/", 1)[1]):
@@ -81,19 +82,66 @@ def test_every_chapter_launches_its_own_file_from_the_fork(published):
             assert (ROOT / file).is_file()
 
 
-@pytest.mark.parametrize("site", ["private", "published"])
-def test_every_chapter_can_be_downloaded_and_is_the_notebook(site, request):
-    folder = request.getfixturevalue(site)
-    read = pages_of(folder)
+def downloads(folder, chapter):
+    """Yield the notebooks, dicts, that a chapter's page offers."""
+    page = Page(folder / "book" / f"{chapter}.html")
+    for link in page.values("href", "a"):
+        if link.endswith(".ipynb") and not urllib.parse.urlparse(link).netloc:
+            yield json.loads((folder / "book" / link).read_text())
+
+
+def test_every_chapter_can_be_downloaded_and_is_the_notebook(private):
     for chapter in CHAPTERS:
-        found = [
-            link for link in read[f"book/{chapter}.html"].values("href", "a")
-            if link.endswith(".ipynb")
-            and not urllib.parse.urlparse(link).netloc]
+        path = ROOT / "book" / f"{chapter}.ipynb"
+        found = list(downloads(private, chapter))
         assert found, chapter
-        for link in found:
-            assert json.loads((folder / "book" / link).read_text()) == (
-                json.loads((ROOT / "book" / f"{chapter}.ipynb").read_text()))
+        for notebook in found:
+            assert notebook == json.loads(path.read_text())
+
+
+def test_from_an_upload_every_link_leads_to_a_page_of_the_site(published):
+    led = 0
+    for chapter in CHAPTERS:
+        (notebook,) = downloads(published, chapter)
+        text = "\n".join("".join(cell["source"]) for cell in notebook["cells"]
+                         if cell["cell_type"] == "markdown")
+        assert not re.search(
+            r"\]\((?![a-z]+:)[^)\s]*\.(ipynb|md)\b", text), chapter
+        for link in re.findall(rf"\]\({HOME}([^)#]*)", text):
+            assert (published / link).is_file(), link
+            led += 1
+    assert led > 100
+
+
+def test_a_chapter_that_travels_has_its_code_and_outputs_unchanged(published):
+    for chapter in CHAPTERS:
+        (notebook,) = downloads(published, chapter)
+        own = json.loads((ROOT / "book" / f"{chapter}.ipynb").read_text())
+        for cell, mine in zip(notebook["cells"], own["cells"]):
+            if mine["cell_type"] == "code":
+                address = re.search(
+                    r'(?m)^WEIGHTS_URL = "(.+)"', "".join(cell["source"]))
+                if address:
+                    folder = published / address[1].removeprefix(HOME)
+                    for name in ("better-stem-1.npz", "best-all.npz"):
+                        file = folder / name
+                        assert file.read_bytes() == (
+                            ROOT / file.relative_to(published)).read_bytes()
+                    cell["source"] = [line.replace(address[1], "")
+                                      for line in cell["source"]]
+                assert cell == mine
+        assert "11-" not in chapter or "WEIGHTS_URL" in str(notebook)
+
+
+@pytest.mark.parametrize("text, absolute", [
+    ("[4](04-a.ipynb)", "[4](https://a.org/b/book/04-a.html)"),
+    ("[4](04-a.ipynb#the-rule), [x](glossary.md)",
+     "[4](https://a.org/b/book/04-a.html#the-rule),"
+     " [x](https://a.org/b/book/glossary.html)"),
+    ("[p](https://c.org/d.ipynb) [h](#here) `f[0](x)`", None)])
+def test_links_become_absolute_and_others_stay(text, absolute):
+    page = "https://a.org/b/book/01-a.html"
+    assert uploads.absolute(text, page) == (absolute or text)
 
 
 def test_without_a_repository_no_page_links_to_one(private):

@@ -59,6 +59,12 @@ MYST = re.compile(r":::\{|```\{|\{(?:cite|numref|eq|doc|ref|term|math)[:}`]")
 # The site reads no Markdown inside a line of HTML.
 RAW = re.compile(r"<summary>[^<]*[$`*]")
 
+# What TensorFlow logs while it starts, and what it logs for information.
+LOG = re.compile(
+    r"\s*$|I\d{4} |\d{4}-\d\d-\d\d [\d:.]+: I |WARNING: All log messages|"
+    r"To enable the following instructions|.*(cu(da|Init|DNN|FFT|BLAS)|"
+    r"computation_placer|oneDNN|cpu_feature_guard|OUT_OF_RANGE)", re.I)
+
 
 @functools.cache
 def named_source(module_text, name):
@@ -146,6 +152,24 @@ def closed(cell):
     return metadata
 
 
+def noise(outputs):
+    """Return what a reader sees of stderr in a cell's outputs, but LOG."""
+    text = "".join(output.get("text", "") for output in outputs or ()
+                   if output.get("name") == "stderr")
+    return [line for line in text.splitlines() if not LOG.match(line)]
+
+
+def described(cell, output):
+    """Return the metadata of an output: of an image, its alt text.
+
+    nbconvert, and what follows IPython.display.Image(alt=...), look there.
+    """
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    return nbformat.from_dict({
+        kind: {"alt": alt} for kind in output.get("data", {})
+        if kind.startswith("image/") and alt})
+
+
 def normalise(notebook):
     """Drop from a notebook what no run and no reader needs; keep the rest.
 
@@ -161,8 +185,8 @@ def normalise(notebook):
                 output for output in cell.outputs
                 if output.get("name") != "stderr"]
             for output in cell.outputs:
-                if "metadata" in output:
-                    output.metadata = nbformat.from_dict({})
+                if "data" in output:
+                    output.metadata = described(cell, output)
 
 
 def sync(notebook, book=BOOK):
@@ -255,6 +279,10 @@ def code_problems(number, cell):
     tags = set(cell.metadata.get("tags", []))
     if unknown := sorted(tags - TAGS):
         yield f"cell {number} has unknown tags: {', '.join(unknown)}"
+    if {"hide-input", "hide-cell"} & tags and not re.match(
+            rf"{TITLE}\S.*\S", cell.source):
+        yield (f"cell {number} is closed and has no first line {TITLE}...,"
+               " which says what it holds")
     if not cell.metadata.get("embed"):
         if len(lines) > 15:
             yield f"cell {number} has {len(lines)} lines, over 15"
@@ -300,9 +328,10 @@ def form_problems(notebook, book=BOOK):
                    f" ({', '.join(noise)}): run sync")
         elif cell.metadata != kept:
             yield f"cell {number} is closed on the site alone: run sync"
-        if any(output.get("metadata") for output in cell.get("outputs", [])):
-            yield (f"cell {number} has noise in its outputs' metadata: run"
-                   " sync")
+        if any(output.get("metadata", {}) != described(cell, output)
+               for output in cell.get("outputs", [])):
+            yield (f"cell {number} has noise in its outputs' metadata, or no"
+                   " alt text there: run sync")
         names = cell.metadata.get("embed", [])
         try:
             if names and cell.source != embedded_cell(cell, book):

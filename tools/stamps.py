@@ -12,16 +12,30 @@ import json
 parsed = functools.cache(ast.parse)
 
 
-def meaning(node):
-    """Return a syntax tree as nested lists, without texts that do nothing.
+# Statements that change nothing but what is said on stderr, never stored.
+QUIET = ("from warnings import filterwarnings", "filterwarnings(",
+         "os.environ['TF_CPP_MIN_LOG_LEVEL'] = ")
 
-    Those are docstrings and comments; the same on every version of Python.
+
+def idle(statement):
+    """Return whether a statement is a text alone, or one of QUIET."""
+    if isinstance(statement, ast.Expr) and isinstance(
+            statement.value, ast.Constant):
+        return isinstance(statement.value.value, str)
+    return isinstance(statement, ast.ImportFrom | ast.Expr | ast.Assign) and (
+        ast.unparse(statement).startswith(QUIET))
+
+
+def meaning(node):
+    """Return a syntax tree as nested lists, without what changes no output.
+
+    Those are docstrings, comments and what is QUIET; the same on every
+    version of Python.
     """
     if isinstance(node, list):
         # The last line of a cell may be a text that is shown.
         return [meaning(one) for one in node if one is node[-1] or not (
-            isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
-            and isinstance(one.value.value, str))]
+            idle(one))]
     if isinstance(node, ast.AST):
         fields = [(name, meaning(value)) for name, value
                   in ast.iter_fields(node) if value not in (None, [])]

@@ -35,7 +35,9 @@ FINGERPRINTS = {
             "cbfd581b4951e3937fae188974b79f39",
 }
 
-# The original archive, its SHA-256 as Keras carries it, and a faster mirror.
+# The page that offers it, the original archive (170 MB), its SHA-256 as Keras
+# carries it, and a faster mirror (144 MB).
+PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE_SHA256 = ("6d958be074577803d12ecdefd02955f3"
                   "9262c83c16fe9348329d7fe0b5c001ce")
@@ -446,9 +448,11 @@ def fetched():
             failures.append(f"the {name}: {error}")
     raise RuntimeError(
         f"CIFAR-10 could not be fetched ({'; '.join(failures)}). Load again,"
-        " which goes on where a download broke off, or fetch"
-        " cifar-10-python.tar.gz by other means and set CIFAR10_DIR to its"
-        " folder.")
+        " which goes on where a download broke off. Or save"
+        f" cifar-10-python.tar.gz from {PAGE} (170 MB) and set CIFAR10_DIR to"
+        " its folder. In Colab, drop that file into the list behind the"
+        ' folder symbol on the left, run os.environ["CIFAR10_DIR"] ='
+        ' "/content" in a new cell, and load again.')
 
 
 def load_cifar10(source="auto"):

@@ -307,7 +307,9 @@ def converted(model, form, images=None, per_channel=True):
         converter.inference_output_type = tf.int8
         # There is no public name for it.
         converter._experimental_disable_per_channel = not per_channel
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its shapes
+    # It prints its shapes, and asks for statistics that it then measures.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
         return converter.convert()
 
 
@@ -321,7 +323,10 @@ def interpreter(content, threads=1, batch=1):
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         Interpreter = tf.lite.Interpreter  # noqa: N806
-    made = Interpreter(model_content=content, num_threads=threads)
+    with warnings.catch_warnings():
+        # TensorFlow's copy says each time that it is to go.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interp")
+        made = Interpreter(model_content=content, num_threads=threads)
     details = made.get_input_details()[0]
     made.resize_tensor_input(
         details["index"], [batch, *details["shape"][1:]])
