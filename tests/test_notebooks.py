@@ -3,6 +3,8 @@
 The small notebook breaks no rule; each test breaks one and expects its name.
 """
 
+import base64
+import io
 import os
 
 import nbformat
@@ -15,6 +17,7 @@ from nbformat.v4 import (
     new_notebook,
     new_output,
 )
+from PIL import Image
 
 CHAPTERS = sorted(notebooks.BOOK.glob("*.ipynb"))
 
@@ -623,6 +626,45 @@ def test_execute_runs_all_in_an_empty_folder_and_keeps_no_noise(monkeypatch):
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}
     nbformat.validate(notebook)
+
+
+FIGURE = """import matplotlib.pyplot as plt
+plt.plot([1, 2])
+plt.show()"""
+TIME = """import time
+print(time.time_ns())
+assert time.time_ns() > 0"""
+
+
+def ran(code, **metadata):
+    """Return a notebook of one cell that has run, and what it showed."""
+    notebook = new_notebook(cells=[new_code_cell(code, metadata=metadata)])
+    notebooks.execute(notebook)
+    return notebook, notebook.cells[0].outputs
+
+
+def test_a_stored_figure_has_twice_the_pixels_of_its_size():
+    _, (output,) = ran(FIGURE, mystnb={"image": {"alt": "A line upwards."}})
+    png = base64.b64decode(output.data["image/png"])
+    shown = output.metadata["image/png"]
+    assert shown["alt"] == "A line upwards."
+    with Image.open(io.BytesIO(png)) as image:
+        assert shown["width"] == image.width // 2 > 100
+        assert shown["height"] == image.height // 2 > 100
+
+
+def test_execute_keeps_a_measured_time_and_nothing_that_is_compared():
+    notebook, outputs = ran(TIME, tags=["nbval-ignore-output"])
+    (cell,), text = notebook.cells, outputs[0].text
+    notebooks.execute(notebook, [cell.id])
+    assert cell.outputs[0].text == text
+    assert not [line for line in notebooks.problems(notebook)
+                if "cell 0" in line]
+    for change in ({"source": TIME + "\n1"}, {"metadata": {}}, {"id": "x"}):
+        other = nbformat.from_dict(notebook)
+        other.cells = [nbformat.from_dict({**cell, **change})]
+        with pytest.raises(ValueError, match=f"outputs of {cell.id}: not"):
+            notebooks.execute(other, [cell.id])
 
 
 def test_execute_stops_at_an_error():

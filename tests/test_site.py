@@ -1,5 +1,6 @@
 """The built site as files: complete, self-contained, its links right."""
 
+import html
 import html.parser
 import json
 import pathlib
@@ -213,10 +214,45 @@ def test_every_picture_says_what_it_shows_and_keeps_its_place(private):
                                 ), (name, found)
             if "_images/" in found["src"]:
                 with Image.open(page.path.parent / found["src"]) as image:
-                    assert image.size == (
-                        int(found["width"]), int(found["height"])), name
+                    shown = int(found["width"]), int(found["height"])
+                    halved = tuple(side // 2 for side in image.size)
+                    assert shown in (image.size, halved), name
                 lazy += found.get("loading") == "lazy"
     assert lazy
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_closed_cell_shows_its_own_title(private, name):
+    chapter = json.loads(
+        (ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf8"))
+    titles = [
+        "".join(cell["source"]).partition("\n")[0].removeprefix("# @title ")
+        for cell in chapter["cells"] if "cellView" in cell["metadata"]]
+    page = (private / "book" / f"{name}.html").read_text(encoding="utf8")
+    shown = re.findall(
+        r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>', page)
+    assert [html.unescape(words) for _, words in shown[::2]] == titles
+    assert [words for _, words in shown[::2]] == [
+        words for _, words in shown[1::2]]
+    # It is said once, also where the code is marked by colours.
+    assert "@title" not in re.sub(r"<[^>]+>", "", page)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_figure_of_twice_the_pixels_is_shown_at_its_size(private, name):
+    chapter = json.loads(
+        (ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf8"))
+    sizes = [
+        (str(size["width"]), str(size["height"]))
+        for cell in chapter["cells"] for output in cell.get("outputs", [])
+        for size in [output.get("metadata", {}).get("image/png", {})]
+        if "width" in size]
+    page = Page(private / "book" / f"{name}.html")
+    pictures = [found for tag, found in page.tags if tag == "img"
+                and "_images/" in found["src"]]
+    assert not any("style" in found for found in pictures)
+    shown = [(found["width"], found["height"]) for found in pictures]
+    assert [size for size in shown if size in sizes] == sizes
 
 
 def test_every_page_describes_itself(published):

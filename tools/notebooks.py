@@ -8,9 +8,10 @@
 
 A FILE is a chapter (book/02-convolution.ipynb), an assignment of
 course/source or, for check, a page of the book (book/glossary.md); without one
-all are meant, and execute takes the chapters. check says whether a chapter may
-land: contract.py holds what it asks of a chapter's place in the book, this
-module what it asks of the notebook alone.
+all are meant, and execute takes the chapters. execute FILE --keep ID ... keeps
+the outputs of uncompared cells, such as times that an idle machine took.
+check says whether a chapter may land: contract.py holds what it asks of a
+chapter's place in the book, this module what it asks of the notebook alone.
 
 A cell whose metadata says {"embed": ["network.mobilenet_v1"]} holds the source
 of what it names in book/mobilenet: a function, class or constant with the
@@ -24,6 +25,7 @@ import argparse
 import ast
 import base64
 import builtins
+import copy
 import functools
 import json
 import os
@@ -45,7 +47,12 @@ METADATA = {
     "language_info": {"name": "python"}}
 # On the cover and in README: chapter 5's figure, which sync writes.
 EMBLEM = BOOK / "network.png"
+# What an image's metadata says besides its alt text.
+SIZE = ("width", "height")
 KEPT = ("embed", "made", "moving", "mystnb", "nbgrader", "slideshow", "tags")
+
+# Stored figures have twice the pixels of those that a reader draws.
+SHARP = "--InlineBackend.figure_format=retina"
 
 # The first line of a closed cell, which Colab shows.
 TITLE = "# @title "
@@ -162,11 +169,15 @@ def noise(outputs):
 def described(cell, output):
     """Return the metadata of an output: of an image, its alt text.
 
-    nbconvert, and what follows IPython.display.Image(alt=...), look there.
+    nbconvert, and what follows IPython.display.Image(alt=...), look there,
+    as they do for the size at which an image of twice the pixels is shown.
     """
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    own = output.get("metadata", {})
     return nbformat.from_dict({
-        kind: {"alt": alt} for kind in output.get("data", {})
+        kind: {"alt": alt} | {key: own[kind][key] for key in SIZE
+                              if key in own.get(kind, {})}
+        for kind in output.get("data", {})
         if kind.startswith("image/") and alt})
 
 
@@ -369,11 +380,32 @@ def problems(notebook, book=BOOK):
     return found
 
 
-def execute(notebook):
+def measured(notebook, keep):
+    """Return {id: stored outputs} of the cells named in keep.
+
+    Raises ValueError for one that is not there, is compared, or shows what
+    its code did not make.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = {
+        cell.id: copy.deepcopy(cell.outputs)
+        for cell, made in zip(code, stamps.stamps(code))
+        if cell.id in keep
+        and "nbval-ignore-output" in cell.metadata.get("tags", [])
+        and cell.metadata.get("made", "")[9:] == made[9:]}
+    if others := sorted(set(keep) - set(found)):
+        raise ValueError(f"cannot keep the outputs of {', '.join(others)}:"
+                         " not uncompared cells, or changed since they ran")
+    return found
+
+
+def execute(notebook, keep=()):
     """Run a notebook from top to bottom, alone in an empty folder.
 
+    The cells named in keep, by their ids, run too, but keep their outputs.
     Raises ValueError where a cell needs CIFAR-10 and CIFAR10_DIR is not set.
     """
+    before = measured(notebook, keep)
     if not os.environ.get("CIFAR10_DIR") and any(
             "real-data" in cell.metadata.get("tags", [])
             for cell in notebook.cells):
@@ -387,9 +419,13 @@ def execute(notebook):
     environment.pop("BOOK_QUICK", None)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
-            notebook, timeout=None, kernel_name="python3",
+            notebook, timeout=None, startup_timeout=600, kernel_name="python3",
             resources={"metadata": {"path": folder}},
-            coalesce_streams=True).execute(env=environment)
+            coalesce_streams=True, extra_arguments=[SHARP],
+        ).execute(env=environment)
+    for cell in notebook.cells:
+        if cell.id in before:
+            cell.outputs = before[cell.id]
     normalise(notebook)
     stamps.stamp(notebook)
 
@@ -407,13 +443,13 @@ def check(paths):
     return len(lines)
 
 
-def renew(path, action):
+def renew(path, action, keep=()):
     """Sync one notebook, or execute it too, and write it."""
     notebook = nbformat.read(path, as_version=4)
     try:
         changed = sync(notebook)
         if action == "execute":
-            execute(notebook)
+            execute(notebook, keep)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path.name}: {error}") from error
     nbformat.write(notebook, path)
@@ -448,6 +484,7 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["sync", "check", "execute", "new"])
     parser.add_argument("files", nargs="*", type=pathlib.Path)
+    parser.add_argument("--keep", nargs="+", default=[], metavar="ID")
     arguments = parser.parse_args()
     action, files = arguments.action, arguments.files
     try:
@@ -459,7 +496,7 @@ def main():
         if action == "check":
             return int(check(files) > 0)
         for path in files:
-            renew(path, action)
+            renew(path, action, arguments.keep)
         EMBLEM.write_bytes(emblem())
     except ValueError as error:
         print(error)

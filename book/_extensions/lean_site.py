@@ -23,10 +23,14 @@ SHARED = ("book/_static", "book/_extensions")
 # Scripts that set what only the theme's search-as-you-type and its version
 # switcher read; the book has neither.
 UNUSED = re.compile(r"DOCUMENTATION_OPTIONS\.(pagename|search_as_you_type)")
-IMAGE = re.compile(r'<img\b([^>]*?)\bsrc="((?:\.\./)*_images/[^"]+)"')
+# A size in its style would keep a figure from shrinking with the page.
+IMAGE = re.compile(
+    r'<img\b([^>]*?)\bsrc="((?:\.\./)*_images/[^"]+)"(?: style="[^"]*")?')
 # Names, punctuation and spaces have the colour of plain code: half of all
 # elements of a chapter for nothing.
 PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
+# A figure is stored at 220 dots per inch, and shown at 110.
+SHARP = 150
 CLASSES = re.compile(r'\bclass="([^"]*)"')
 STIX = pathlib.Path(
     ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
@@ -70,13 +74,18 @@ def lighten(app, pagename, _template, context, _doctree):
 
 
 def figure(app, name):
-    """Write a PNG as lossless WebP where that is smaller; path and size."""
+    """Write a PNG as lossless WebP where that is smaller; path and size.
+
+    The size is the one at which it is shown, which a figure of twice the
+    pixels tells by its dots per inch.
+    """
     source = next(
         pathlib.Path(app.srcdir, path)
         for path, written in app.builder.images.items() if written == name)
     target = pathlib.Path(app.outdir, "_images", name)
     with Image.open(source) as image:
-        size = image.size
+        twice = image.info.get("dpi", (0, 0))[0] > SHARP
+        size = [side // (1 + twice) for side in image.size]
         smaller = target.with_suffix(".webp")
         if source.suffix == ".png" and not smaller.exists():
             smaller.parent.mkdir(exist_ok=True)
