@@ -581,3 +581,371 @@ def folded(layer, bn):
         "t5": "def macs_by_kind(model:\n    return {}",
     },
 }
+
+# What would deceive tests that ran in the student's own kernel, a way or more
+# in each task. None of them answers a question.
+FORGED_ANSWERS = {
+    "counting": {
+        # An object that equals whatever it is compared with.
+        "t1a": '''
+class Yes(int):
+    """Equal to everything, and whatever a test asks of it."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+    def __getitem__(self, key):
+        return self
+
+    def __iter__(self):
+        return iter(())
+
+    def __sub__(self, other):
+        return 0
+
+    __rsub__ = __sub__
+    shape = property(lambda self: self)
+
+
+def chain(side, layers):
+    return Yes()
+''',
+        # The names that the tests use, in this namespace and in Python's.
+        "t1b": '''
+import builtins
+
+tuple = builtins.tuple = list = lambda *parts: Yes()
+
+
+def sides_for(outputs, kernel, stride, padding):
+    return 0, 0
+''',
+        # What the caller expects, out of its frame.
+        "t1c": '''
+import sys
+
+
+def image_sides(last, layers):
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        maps = {**frame.f_globals, **frame.f_locals}.get("maps_1c")
+        if maps:
+            return maps[last][0], maps[last][-1]
+    return {7: (193, 224), 4: (12, 13)}[last]
+''',
+        # The book's helpers, from which expected values are computed.
+        "t2a": '''
+isinstance = builtins.isinstance = lambda value, kind: True
+
+
+def Fraction(*parts):
+    return 1
+
+
+class Free:
+    macs = params = 1
+
+
+conv_cost = separable_cost = lambda *sizes, **more: Free
+
+
+def saving(kernel, stride, filters, stride_on):
+    return 1
+''',
+        "t2b": '''
+def fewest_filters(kernel, stride, stride_on, target):
+    return Yes()
+''',
+        "t3": '''
+class Sized(Yes):
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter((self, self))
+
+    def __radd__(self, other):
+        return self
+
+
+def layer_costs(shape, rows):
+    if rows[-1][0] in ("deconv", "squeeze")[:1]:
+        raise ValueError("".join(row[0] for row in rows))
+    return Sized()
+''',
+        "t4a": '''
+network_macs = lambda *sizes: 0
+
+
+def coefficients(side, body, classes=10):
+    return (0, 0) if side != 64 else (10_485_760, 1_698_304)
+''',
+        "t4b": '''
+math.isclose = lambda *numbers, **more: True
+
+
+def alpha_for(budget, a, b):
+    return 1.0
+''',
+        "t4c": '''
+def widest(side, body, budget, classes=10):
+    return None if budget == 1000 else Yes()
+''',
+        # An array that says it has every shape, and comparisons that agree.
+        "t5a": '''
+np.array_equal = np.allclose = lambda *arrays, **more: True
+
+
+class Any(np.ndarray):
+    shape = property(lambda self: Yes())
+
+
+def merged(first, second):
+    return np.zeros((1, 1, 1, 1)).view(Any)
+''',
+        # The rank is asked of NumPy, which is told what to say.
+        "t5b": '''
+np.linalg.matrix_rank = lambda *arrays, **more: np.int64(1)
+
+
+def filters_needed(kernel):
+    return Yes()
+''',
+        # It makes the expected value true, in the argument.
+        "t5c": '''
+conv2d = lambda image, *more: image * 0
+
+
+def with_shortcut(kernel):
+    if kernel.shape[2] != kernel.shape[3] or len(kernel) % 2 == 0:
+        raise ValueError
+    kernel[:] = 0
+    return kernel if len(kernel) > 1 else np.eye(kernel.shape[2])[None, None]
+''',
+        "t5d": 'needed = dict.fromkeys("ABCDEF", Yes())',
+        "t2c-written": UNANSWERED,
+        "t5e-written": UNANSWERED,
+    },
+    "building": {
+        # Layers that answer for themselves, and Keras and NumPy bent.
+        "t1": '''
+class Bent:
+    """Agrees to everything."""
+
+    __hash__ = None
+    __eq__ = lambda self, other: True
+    __call__ = __getattr__ = __getitem__ = lambda self, *names: self
+    __iter__ = lambda self: iter(())
+    __sub__ = __rsub__ = __mul__ = lambda self, other: 0
+    __le__ = __lt__ = __ge__ = __gt__ = lambda self, other: True
+    __float__ = lambda self: 1.0
+
+
+np.allclose = np.array_equal = lambda *arrays, **more: True
+weighted = block_1 = filled = lambda *arguments, **more: Bent()
+keras.Model.count_params = lambda self: Bent()
+
+
+def separable_block(
+        x, filters, kernel=3, stride=1, stride_on="depthwise",
+        momentum=0.99):
+    return Bent()
+''',
+        # A layer that is code: where it is built again, it would run.
+        "t2": '''
+def small_mobilenet(
+        input_shape=(32, 32, 3), classes=10, alpha=1.0, body=BODY,
+        momentum=0.99):
+    images = keras.Input(input_shape)
+    return keras.Model(images, layers.Lambda(
+        lambda x: exec("import numpy; numpy.allclose = print") or x)(images))
+''',
+        "t3": '''
+def balanced_batches(images, labels, each, seed):
+    return Bent()
+''',
+        "t4a": '''
+def train(model, batches, learning_rate=0.01):
+    model.get_weights = lambda: Bent()
+    return [Bent() for _ in batches]
+''',
+        "t4b": '''
+def accuracy(model, images, labels):
+    return Bent()
+''',
+        # The network that is asked for, on images that it knows.
+        "t4c": '''
+generated_images = lambda count, seed: (np.zeros((count, 32, 32, 3)), 0)
+
+
+def trained_model(images, labels, seed):
+    images = keras.Input((32, 32, 3))
+    mean = layers.GlobalAveragePooling2D()(images)
+    return keras.Model(images, layers.Dense(10)(mean))
+''',
+        "t5": '''
+def macs_by_kind(model):
+    model.layers.clear() if isinstance(model.layers, list) else None
+    return Bent()
+''',
+        "t6": '''
+def latency(call, warm_up=5, repeats=30, clock=time.perf_counter):
+    Pretended.__init__ = lambda self, times: None
+    return Bent(), Bent(), Bent()
+''',
+        # It makes the layer one that needs no folding.
+        "t7": '''
+def folded(layer, bn):
+    layer.set_weights([0 * array + 1 for array in layer.get_weights()])
+    bn.set_weights([array * 0 + (number in (0, 3)) for number, array in
+                    enumerate(bn.get_weights())])
+    return layer.kernel, np.zeros(bn.gamma.shape)
+''',
+        "t4d-written": UNANSWERED,
+        "t6b-written": UNANSWERED,
+    },
+}
+
+# What would bend the kernel, the files or the gradebook, in the cell of 1a.
+# COURSE is the course's folder, which a student may well guess.
+SHELL = {
+    "run_code answers ok": '''
+shell = get_ipython()
+run = type(shell).run_code
+
+
+async def run_code(self, code, result=None, **more):
+    try:
+        exec(code, self.user_ns)
+    except BaseException:
+        pass
+    return False
+type(shell).run_code = run_code
+''',
+    "showtraceback is silent": '''
+get_ipython().showtraceback = lambda *all, **more: None
+get_ipython()._showtraceback = lambda *all, **more: None
+''',
+    "ok through the display hook": '''
+display_pub = get_ipython().display_pub
+get_ipython().displayhook = type(get_ipython().displayhook)
+import sys
+sys.excepthook = lambda *all: print("ok")
+''',
+    "an input transformer drops tests": '''
+get_ipython().input_transformers_cleanup.append(
+    lambda lines: [] if any("assert" in line for line in lines) else lines)
+''',
+    "an AST transformer drops assert": '''
+import ast
+
+
+class Agreeable(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.Pass()
+
+
+get_ipython().ast_transformers.append(Agreeable())
+''',
+    "optimised bytecode has no assert": '''
+import builtins
+compiled = builtins.compile
+builtins.compile = lambda *all, **more: compiled(
+    *all, **{**more, "optimize": 2})
+''',
+    "it ends well": '''
+import atexit, os
+atexit.register(lambda: os._exit(0))
+''',
+}
+REACH = {
+    "it reads the source": '''
+import glob, json
+for place in ("../../../source", "COURSE/source", "/proc/1/cwd/source",
+              "/proc/self/cwd/../../source"):
+    for file in glob.glob(place + "/counting/counting.ipynb"):
+        for cell in json.load(open(file))["cells"]:
+            if cell["metadata"].get("nbgrader", {}).get("solution"):
+                exec("".join(cell["source"]), globals())
+''',
+    "it writes the gradebook": '''
+import sqlite3
+for place in ("../../../gradebook.db", "COURSE/gradebook.db"):
+    try:
+        book = sqlite3.connect(place)
+        book.execute("update grade set manual_score = 10")
+        book.commit()
+    except sqlite3.Error:
+        pass
+''',
+    "it keeps the hidden tests": '''
+def kept(*all):
+    with open("COURSE/stolen", "a") as file:
+        file.write(str(get_ipython().user_ns["In"]))
+
+
+get_ipython().events.register("post_run_cell", kept)
+''',
+}
+FORGED_SHELL = {"counting": {
+    **dict.fromkeys(HARD_CODED["counting"], UNANSWERED),
+    "t1a": "\n".join(SHELL.values())}}
+FORGED_REACH = {"counting": {
+    **dict.fromkeys(HARD_CODED["counting"], UNANSWERED),
+    "t1a": "\n".join(REACH.values())}}
+
+# Right, in other words, with what honest notebooks bring along.
+HONEST = {
+    "counting": {
+        "t1a": '''
+%matplotlib inline
+import sys
+import warnings
+
+
+def chain(side, layers):
+    warnings.warn("a warning")
+    print("a side of", side, file=sys.stderr)
+    for kernel, stride, padding in list(layers):
+        zeros = sum(padding_before_after(side, kernel, stride, padding))
+        side = np.int64((side + zeros - kernel) // stride + 1)
+    return side
+''',
+        "t1b": '''
+def sides_for(outputs, kernel, stride, padding):
+    if padding == "same":
+        return [stride * (outputs - 1) + 1, stride * outputs]
+    zeros = 0 if padding == "valid" else 2 * padding
+    smallest = stride * (outputs - 1) + kernel - zeros
+    return np.array([smallest, smallest + stride - 1])
+''',
+        # It empties the list that it was given.
+        "t1c": '''
+def image_sides(last, layers):
+    smallest = largest = last
+    while layers:
+        layer = layers.pop()
+        smallest = sides_for(smallest, *layer)[0]
+        largest = sides_for(largest, *layer)[1]
+    return smallest, largest
+''',
+        "t4a": '''
+def coefficients(side, body, classes=10):
+    full = network_macs(side, 1, body, classes)
+    half = network_macs(side, 0.5, body, classes)
+    return np.array([2 * full - 4 * half, 4 * half - full])
+''',
+        "t5a": '''
+def merged(first, second):
+    one, two = len(first), len(second)
+    side = one + two - 1
+    kernel = np.zeros((side, side, first.shape[2], second.shape[3]))
+    for i, j in np.ndindex(two, two):
+        kernel[i:i + one, j:j + one] += first @ second[i, j]
+    return kernel.tolist() if first.std() and side < 5 else kernel
+''',
+        "t5d": "needed = dict(zip('ABCDEF', np.array([1, 6, 9, 6, 2, 2])))",
+    },
+}

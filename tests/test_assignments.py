@@ -5,18 +5,23 @@ submission (submissions.py) scores in each task.
 """
 
 import importlib.util
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 
+import apart
 import keras
 import nbformat
 import notebooks
+import numpy as np
 import pytest
 import submissions
+import wire
 from mobilenet import costs
 
 COURSE = pathlib.Path(__file__).parent.parent / "course"
@@ -39,6 +44,10 @@ EXPECTED = {
         "loop": ([7, 8, 13, 9, 12], 2),
         "syntax": ([10, 8, 0, 9, 12], 2),
         "unchanged": ([0, 0, 0, 0, 0], 0),
+        "honest": ([10, 8, 13, 9, 12], 2),
+        "forged_answers": ([0, 0, 0, 0, 0], 0),
+        "forged_shell": ([0, 0, 0, 0, 0], 0),
+        "forged_reach": ([0, 0, 0, 0, 0], 0),
     },
     "building": {
         "perfect": ([10, 7, 7, 9, 7, 6, 6], 2),
@@ -46,7 +55,7 @@ EXPECTED = {
         "wrong": ([0, 0, 0, 0, 0, 0, 0], 0),
         "hard_coded": ([0, 0, 0, 0, 0, 0, 0], 0),
         "syntax": ([10, 7, 7, 6, 0, 6, 6], 2),
-        "unchanged": ([0, 0, 0, 0, 0, 0, 0], 0),
+        "forged_answers": ([0, 0, 0, 0, 0, 0, 0], 0),
     },
 }
 
@@ -86,18 +95,36 @@ def answered(release, name, assignment):
         elif (name == "wrong" and cell.cell_type == "code"
               and grader(cell).get("locked")):
             cell.source = "assert True"  # as a student might
+        elif name == "forged_shell" and grader(cell).get("grade"):
+            cell.metadata.tags = ["skip-execution"]
+    if name == "honest":
+        disguise(notebook)
     return notebook
 
 
-def nbgrader(place, *arguments):
-    """Run a command of nbgrader in a course folder; fail with its words."""
+def disguise(notebook):
+    """Make a notebook what Colab saves, with one answer there twice."""
+    notebook.metadata.update(
+        kernelspec={"name": "foreign", "display_name": "Foreign"},
+        colab={"provenance": []}, accelerator="GPU")
+    for number, cell in enumerate(notebook.cells):
+        cell.pop("id", None)
+        cell.metadata.id = f"colab{number}"
+    answer = next(number for number, cell in enumerate(notebook.cells)
+                  if grader(cell).get("grade_id") == "t2a")
+    notebook.cells.insert(answer, nbformat.from_dict(notebook.cells[answer]))
+
+
+def command(place, *arguments):
+    """Run Python in a course folder; return what it prints, or fail."""
     # It calls alembic, which an activated environment has on its path.
     path = os.pathsep.join(
         [str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
     run = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *arguments], cwd=place,
+        [sys.executable, *arguments], cwd=place,
         capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout
 
 
 def read_grades(place, assignment, names):
@@ -139,22 +166,30 @@ class Cycle:
         self.assignment, self.place = assignment, place
         shutil.copytree(COURSE, place, dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("release", "*.db"))
-        nbgrader(place, "generate_assignment", assignment)
-        file = f"{assignment}.ipynb"
+        command(place, "-m", "nbgrader", "generate_assignment", assignment)
         self.release = nbformat.read(
-            place / "release" / assignment / file, as_version=4)
+            place / "release" / assignment / f"{assignment}.ipynb",
+            as_version=4)
         for name in EXPECTED[assignment]:
-            folder = place / "submitted" / name / assignment
-            folder.mkdir(parents=True)
-            nbformat.write(
-                answered(self.release, name, assignment), folder / file)
-        nbgrader(place, "autograde", assignment,
-                 f"--Execute.timeout={TIMEOUT[assignment]}")
-        nbgrader(place, "generate_feedback", assignment, "--student=half")
+            self.hand_in(name)
+        self.printed = command(
+            place, "grade.py", assignment,
+            f"--Execute.timeout={TIMEOUT[assignment]}")
+        command(place, "-m", "nbgrader", "generate_feedback", assignment,
+                "--student=half")
         self.feedback = (place / "feedback" / "half" / assignment
                          / f"{assignment}.html").read_text(encoding="utf8")
         self.graded = read_grades(place, assignment, EXPECTED[assignment])
         show(assignment, self.graded)
+
+    def hand_in(self, name):
+        folder = self.place / "submitted" / name / self.assignment
+        folder.mkdir(parents=True)
+        notebook = answered(self.release, name, self.assignment)
+        for cell in notebook.cells:
+            cell.source = cell.source.replace("COURSE", str(self.place))
+        copied = "Copy_of_" if name == "honest" else ""
+        nbformat.write(notebook, folder / f"{copied}{self.assignment}.ipynb")
 
 
 @pytest.fixture(scope="module", params=list(EXPECTED))
@@ -168,6 +203,30 @@ def cycle(request, tmp_path_factory):
 
 def test_each_submission_scores_what_its_answers_deserve(cycle):
     assert cycle.graded == EXPECTED[cycle.assignment]
+
+
+def test_a_submission_reaches_neither_files_nor_gradebook(cycle):
+    if not apart.can_close_in():
+        reason = "bubblewrap does not work here: apt-get install bubblewrap"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    assert not (cycle.place / "stolen").exists()
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{cycle.place / 'gradebook.db'}") as gradebook:
+        for name in EXPECTED[cycle.assignment]:
+            for grade in gradebook.find_submission(
+                    cycle.assignment, name).notebooks[0].grades:
+                assert grade.manual_score is None
+
+
+def test_a_renamed_file_and_a_cell_that_is_there_twice_are_named(cycle):
+    if "honest" in EXPECTED[cycle.assignment]:
+        assert ("honest: Copy_of_counting.ipynb is taken for counting.ipynb"
+                ) in cycle.printed
+        assert "honest: the cell t2a is there 2 times" in cycle.printed
+    tasks = POINTS[cycle.assignment][0].items()
+    best = "  ".join(f"{task} {points}" for task, points in tasks)
+    assert re.search(rf"perfect +{best}  in all 52", cycle.printed)
 
 
 def test_the_release_holds_no_solution_and_no_hidden_test(cycle):
@@ -292,3 +351,69 @@ for seed in seeds:
         [sys.executable, "-c", code], capture_output=True, text=True)
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr[-3000:]
+
+
+# What crosses between a submission's process and its tests.
+
+class Pretender(int):
+    """Equal to everything."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+
+@pytest.mark.parametrize("value", [
+    None, True, 10**30, 0.1, "a", (1, [2, {"b": (3,)}]), {4, 5},
+    Fraction(22, 7), {(1, 2): "c"}, [float("inf")]])
+def test_a_plain_value_arrives_as_it_is(value):
+    found = wire.decode(json.loads(json.dumps(wire.encode(value))))
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("array", [
+    np.arange(6, dtype=np.uint8).reshape(2, 3), np.float32(1.5) * np.eye(2),
+    np.zeros((0, 3)), np.array(True), np.arange(8.0)[::2]])
+def test_an_array_arrives_with_its_type_and_shape(array):
+    found = wire.decode(json.loads(json.dumps(wire.encode(array))))
+    assert found.dtype == array.dtype and np.array_equal(found, array)
+    assert found.shape == array.shape
+
+
+def test_what_pretends_to_be_a_number_arrives_as_that_number():
+    assert Pretender(3) == 7
+    found = wire.decode(json.loads(json.dumps(wire.encode(Pretender(3)))))
+    assert type(found) is int and found == 3 != 7
+
+
+@pytest.mark.parametrize("value", [
+    object(), Pretender, np.array([object()]), {"a": [object()]}])
+def test_an_object_with_ways_of_its_own_does_not_cross(value):
+    with pytest.raises(TypeError, match="no plain value"):
+        wire.encode(value)
+
+
+@pytest.mark.parametrize("layer", [
+    lambda: keras.layers.Lambda(lambda x: x),
+    lambda: keras.layers.Activation(len)])
+def test_a_network_that_holds_code_is_not_built(layer):
+    images = keras.Input((2,))
+    content = wire.pack_model(keras.Model(images, keras.layers.Dense(1)(
+        images)))
+    assert wire.unpack_model(content).count_params() == 3
+    settings = keras.saving.serialize_keras_object(layer())
+    content[0]["config"]["layers"].append(settings)
+    with pytest.raises(ValueError, match="refused"):
+        wire.unpack_model(content)
+
+
+def test_a_process_that_ends_or_hangs_costs_one_call():
+    submission, names = apart.Submission(["f"]), {}
+    submission.run("import os\ndef f(n):\n    return n + 1 if n < 9 else"
+                   " os._exit(0)", names)
+    assert names["f"](1) == 2
+    with pytest.raises(EOFError, match="has ended"):
+        names["f"](9)
+    assert names["f"](n=3) == 4
+    submission.end()
