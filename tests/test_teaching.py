@@ -13,6 +13,7 @@ import notebooks
 import numpy as np
 import pytest
 import repository_links
+import students
 import teaching
 from bs4 import BeautifulSoup
 from mobilenet import (
@@ -244,15 +245,72 @@ def test_a_solution_that_might_leak_or_be_needed_is_refused(change, whole):
         teaching.without_solutions(whole)
 
 
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Return the students' tree, written once."""
+    return students.write(tmp_path_factory.mktemp("students"))
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_chapter_without_its_solutions_breaks_no_rule(name):
+def test_a_chapter_without_its_solutions_breaks_no_rule(name, tree):
     notebook = chapter(name)
-    students = teaching.without_solutions(notebook)
-    assert notebooks.problems(students) == []
+    copied = nbformat.read(tree / "book" / f"{name}.ipynb", as_version=4)
+    assert notebooks.problems(copied) == []
+    sources = [cell.source for cell in copied.cells]
     for exercise in teaching.exercises(notebook):
         for cell in exercise.solution:
-            assert cell.source not in [c.source for c in students.cells]
-    assert "<summary>Solution" not in markdown(students)
+            assert cell.source not in sources
+    text = markdown(copied)
+    assert "<summary>Solution" not in text
+    before = text.split("## Exercises")[1].split("**Exercise 1")[0]
+    assert "olution" not in before
+
+
+def test_the_students_tree_has_nothing_of_the_teacher_s(tree):
+    root = notebooks.BOOK.parent
+    secrets = {
+        "a hidden test": "BEGIN HIDDEN TESTS", "a marking": "*Marking:",
+        "the bank": '[[number]]', "a submission": "FORGED_ANSWERS",
+        "the instructors' page": "## Holding solutions back",
+        "the notes": "**Wrong answers.**"}
+    texts = {path.relative_to(tree): path.read_text(
+        encoding="utf8", errors="replace") for path in tree.rglob("*")
+        if path.is_file() and path.suffix in (
+            ".py", ".md", ".ipynb", ".toml", ".yml", ".csv", ".cff", ".js")}
+    here = [path.read_text(encoding="utf8") for folder in ("course", "tests")
+            for path in (root / folder).rglob("*") if path.suffix in (
+                ".py", ".ipynb", ".toml")] + [
+        page("for-instructors"), page("chapter-notes")]
+    for what, secret in secrets.items():
+        assert any(secret in text for text in here), f"{what} has moved"
+        assert not [path for path, text in texts.items()
+                    if secret in text and path.parts[0] != "tools"], what
+    for path in sorted((root / "tests" / "answers").glob("*.py")):
+        assert not (tree / "tests").exists(), path
+    for name in students.PAGES:
+        assert not [path for path, text in texts.items() if name in text
+                    and path.parts[0] != "tools"]
+
+
+def test_no_link_of_the_students_tree_leads_nowhere(tree):
+    for path in [*tree.glob("*.md"), *tree.glob("book/*.md"),
+                 *tree.glob("book/*.ipynb")]:
+        text = path.read_text(encoding="utf8")
+        for link in re.findall(r"\]\(([\w./-]+\.(?:md|ipynb|txt))\)", text):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+    contents = (tree / "_toc.yml").read_text(encoding="utf8")
+    for file in re.findall(r"file: (\S+)", contents):
+        assert list(tree.glob(f"{file}.*")), file
+
+
+def test_the_students_tree_is_not_written_where_it_would_harm(
+        tmp_path, monkeypatch):
+    root = notebooks.BOOK.parent
+    assert run_command(monkeypatch, "students", root / "copy") == 1
+    assert not (root / "copy").exists()
+    (tmp_path / "course").mkdir()
+    assert run_command(monkeypatch, "students", tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["course"]
 
 
 # What the checks say.
@@ -404,7 +462,8 @@ def tables():
     found = []
     for part in re.split(r"(?m)^### ", page("for-instructors"))[1:]:
         head, _, body = part.partition("\n")
-        rows = [int(n) for n in re.findall(r"(?m)^\| (\d+) \|", body)]
+        rows = [int(n) for n in re.findall(
+            r"(?m)^\| (\d+) \|", body.split("\n## ")[0])]
         found.append((head, int(re.search(r"\((\d+) minutes\)", head)[1]),
                       rows))
     return found
@@ -419,19 +478,47 @@ def test_the_minutes_of_each_plan_add_up_to_what_it_says():
     assert f"{sum(days)} minutes with breaks" in page("for-instructors")
 
 
-def test_homework_takes_as_long_as_its_chapters_say():
-    text = re.sub(r"\s+", " ", page("for-instructors"))
-    asked = re.findall(
-        r"chapter (\d+), exercises ([\d, ]+) \((\d+) minutes\)", text)
-    read = re.findall(r"read chapter (\d+) \((\d+) minutes\)", text)
-    assert len(asked) > 7 and len(read) > 5
-    for number, names, minutes in asked:
+def homework(part):
+    """Return (week, what) of each row of a plan's table of homework."""
+    text = page("for-instructors").split(f"\n## {part}")[1].split("\n##")[0]
+    return [(int(week), what) for week, what in re.findall(
+        r"(?m)^\| (\d) \| \d \| (.*) \|$", text)]
+
+
+def test_homework_takes_as_long_as_its_chapters_and_tasks_say():
+    rows = [what for part in ("Four weeks", "Two weeks")
+            for _, what in homework(part)]
+    assert len(rows) > 12
+    for number, minutes in re.findall(
+            r"read chapter (\d+) \((\d+) minutes", "; ".join(rows)):
+        numbers = teaching.census(chapter(f"{int(number):02}"))
+        assert numbers["reading"] == int(minutes), number
+    for number, names, minutes in re.findall(
+            r"chapter (\d+), exercises ([\d, ]+) \((\d+) minutes",
+            "; ".join(rows)):
         each = {e.number: e.minutes
                 for e in teaching.exercises(chapter(f"{int(number):02}"))}
         assert sum(each[int(n)] for n in names.split(",")) == int(minutes)
-    for number, minutes in read:
-        numbers = teaching.census(chapter(f"{int(number):02}"))
-        assert numbers["reading"] == int(minutes), number
+    for name, names, minutes in re.findall(
+            r"`(\w+)`, tasks ([\d, ]+) \((\d+) minutes", "; ".join(rows)):
+        text = markdown(nbformat.read(
+            notebooks.BOOK.parent / "course" / "source" / name
+            / f"{name}.ipynb", as_version=4))
+        each = dict(re.findall(
+            r"(?m)^## Task (\d)\. .*, (\d+) minutes\)$", text))
+        assert sum(int(each[n]) for n in names.split(", ")) == int(minutes)
+
+
+@pytest.mark.parametrize("part", ["Four weeks", "Two weeks"])
+def test_no_week_takes_more_than_six_hours(part):
+    weeks = teaching.weeks(page("for-instructors"), part)
+    assert len(weeks) == {"Four weeks": 4, "Two weeks": 2}[part]
+    assert all(180 < minutes <= 360 for minutes in weeks.values()), weeks
+    for _, what in homework(part):
+        assert re.search(r"\(\d+ minutes\)", what), what
+    first = sum(map(int, re.findall(r"\((\d+) minutes\)", "; ".join(
+        what for week, what in homework(part) if week == 1))))
+    assert weeks[1] == 180 + first
 
 
 def test_a_node_holds_as_many_students_as_the_table_says():
@@ -445,8 +532,8 @@ def test_a_node_holds_as_many_students_as_the_table_says():
     assert f"chapter {int(name[:2])}'s {peak:,} MB" in text
     held = re.findall(r"(\d+) GB hold (\d+)", text)
     assert len(held) == 3
-    for memory, students in held:
-        assert (int(memory) - 2) * 1000 // peak == int(students)
+    for memory, seats in held:
+        assert (int(memory) - 2) * 1000 // peak == int(seats)
     assert max(float(row["minutes"]) for row in rows.values()) <= 2
 
 

@@ -2,7 +2,8 @@
 """What a teacher asks of the chapters: census, students, measure, slides.
 
     python tools/teaching.py census [CHAPTER ...]       count what is there
-    python tools/teaching.py students FOLDER [CHAPTER]  copy, no solutions
+    python tools/teaching.py students FOLDER            the students' tree
+    python tools/teaching.py students FOLDER CHAPTER    a chapter of it
     python tools/teaching.py measure [CHAPTER ...]      run; record the cost
     python tools/teaching.py slides [CHAPTER ...]       to _build/slides
 
@@ -23,6 +24,7 @@ import pathlib
 import re
 import sys
 import time
+import tomllib
 
 import nbformat
 import notebooks
@@ -161,15 +163,21 @@ def exercise_problems(exercise):
     yield from solution_problems(exercise)
 
 
+def goals(notebook):
+    """Return the objectives of a chapter, in order."""
+    text = notebook.cells[0].source.partition(
+        "**You will be able to**")[2].partition("**You need**")[0]
+    return [" ".join(goal.split())
+            for goal in re.split(r"(?m)^- ", text)[1:]]
+
+
 def census(notebook):
     """Return what a chapter has, counted: a dict of numbers."""
     head = notebook.cells[0].source
-    goals = head.partition("**You will be able to**")[2].partition(
-        "**You need**")[0]
     reading = re.search(r"(\d+) minutes to read", head)
     found = exercises(notebook)
     return {
-        "objectives": len(re.findall(r"(?m)^- ", goals)),
+        "objectives": len(goals(notebook)),
         "questions": sum(text.count("<details>") for text, cell
                          in section(notebook, "Check yourself")),
         **{grade: sum(e.grade == grade for e in found) for grade in GRADES},
@@ -179,6 +187,39 @@ def census(notebook):
             for e in found),
         "reading": int(reading[1]) if reading else 0,
         "exercising": sum(e.minutes for e in found)}
+
+
+def weeks(text, part):
+    """Return {week: minutes in class and at home} of a plan of the page.
+
+    A plan has a table of homework with the week in its first column, and two
+    sessions of 90 minutes a week.
+    """
+    found = {}
+    table = text.split(f"\n## {part}")[1].split("\n##")[0]
+    for week, what in re.findall(r"(?m)^\| (\d) \| \d \| (.*) \|$", table):
+        minutes = map(int, re.findall(r"\((\d+) minutes\)", what))
+        found[int(week)] = found.get(int(week), 180) + sum(minutes)
+    return found
+
+
+def matrix(number, notebook):
+    """Return {objective: (its exercises, its questions in the bank)}.
+
+    course/objectives.csv says which objective an exercise serves.
+    """
+    course = notebooks.BOOK.parent / "course"
+    with (course / "objectives.csv").open(encoding="utf8") as file:
+        rows = [row for row in csv.DictReader(file)
+                if int(row["chapter"]) == number]
+    bank = tomllib.loads((course / "bank.toml").read_text(encoding="utf8"))
+    asked = [question["objective"]
+             for question in bank["choice"] + bank["number"]
+             if question["chapter"] == number]
+    return {objective: (
+        [int(row["exercise"]) for row in rows
+         if int(row["objective"]) == objective], asked.count(objective))
+        for objective in range(1, len(goals(notebook)) + 1)}
 
 
 def shortfalls(notebook):
@@ -284,6 +325,25 @@ def print_census(chapters):
     return len(lines)
 
 
+def print_matrix(chapters):
+    """Print which exercises and questions test each objective."""
+    print("objective: exercises; questions in the bank")
+    for path, notebook in chapters:
+        for objective, (exercise, questions) in matrix(
+                int(path.stem[:2]), notebook).items():
+            print(f"{path.stem[:2]}.{objective}:",
+                  ", ".join(map(str, exercise)) or "-", f"; {questions}")
+
+
+def print_plans():
+    """Print what each week of the plans takes, all told."""
+    text = (notebooks.BOOK / "for-instructors.md").read_text(encoding="utf8")
+    for part in ("Four weeks", "Two weeks"):
+        print(f"{part}, minutes:", ", ".join(
+            f"week {week} {minutes}"
+            for week, minutes in weeks(text, part).items()))
+
+
 def write_students(chapters, folder):
     """Write copies of chapters without solutions into a folder."""
     if folder.resolve() == notebooks.BOOK.resolve():
@@ -343,7 +403,10 @@ def main():
     paths = arguments.chapters or sorted(notebooks.BOOK.glob("*.ipynb"))
     chapters = [(path, nbformat.read(path, as_version=4)) for path in paths]
     try:
-        if arguments.action == "students":
+        if arguments.action == "students" and not arguments.chapters:
+            import students
+            students.write(arguments.folder)
+        elif arguments.action == "students":
             write_students(chapters, arguments.folder)
         elif arguments.action == "measure":
             record(chapters, packages=not arguments.chapters)
@@ -351,7 +414,11 @@ def main():
             import decks
             decks.write(paths, decks.PLACE)
         else:
-            return int(print_census(chapters) > 0)
+            lacking = print_census(chapters)
+            if not arguments.chapters:
+                print_matrix(chapters)
+                print_plans()
+            return int(lacking > 0)
     except ValueError as error:
         print(error)
         return 1
