@@ -53,7 +53,6 @@ MICRO = {
     "0.5, 97 pixels": (97, 10, {"alpha": 0.5}),
     "0.75, 96 pixels": (96, 10, {"alpha": 0.75}),
     "full, 0.25, 32 pixels": (32, 10, {"alpha": 0.25, "separable": False}),
-    "0.25, 160 pixels": (160, 1000, {"alpha": 0.25}),
     "1, 224 pixels": (224, 1000, {}),
 }
 # A run's folder, from RUNS, and its recipe.
