@@ -107,7 +107,7 @@ def c_array(content, name, **sizes):
 
     Each of sizes, whole numbers, becomes a constant such as NAME_SIDE.
     """
-    lines = [f"#define {name}_{key}".upper() + f" {value}"
+    lines = ["#define " + f"{name}_{key}".upper() + f" {value}"
              for key, value in {"bytes": len(content), **sizes}.items()]
     numbers = textwrap.fill(", ".join(map(str, content)), 79)
     return "\n".join([
