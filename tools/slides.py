@@ -4,8 +4,10 @@ Every cell of a chapter says what it is on its slides, in the metadata that
 Jupyter and nbconvert know: {"slideshow": {"slide_type": ...}}, with slide
 (begins one), subslide (below it), fragment (appears on a key), notes (for the
 speaker, beside the teacher's page on the first slide) or skip. A code cell
-shows its figure, else its other outputs, else its code. A <details> is an
-answer that appears on a key, and what stands behind it begins a subslide.
+shows its figure, else its other outputs, else its code. Where notes follow
+what a cell printed, their first sentence appears on the slide, on a key: it
+reads the result. A <details> is an answer that appears on a key, and what
+stands behind it begins a subslide.
 """
 
 import base64
@@ -16,6 +18,8 @@ import struct
 import nbformat
 
 TYPES = ("slide", "subslide", "fragment", "notes", "skip")
+# Where a sentence ends: not in "1.5" or "(4.2)", nor before a small letter.
+SENTENCE = re.compile(r"(?<=[.!?])(?:\*\*)?(?=\s+[^a-z\s]|$)")
 DETAILS = re.compile(
     r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 
@@ -28,15 +32,44 @@ def opened(match):
             "\n\n</div>")
 
 
+def last_on_slide(cells):
+    """Return whether nothing but notes follows on the slide of the first."""
+    kinds = [cell.metadata.get("slideshow", {}).get("slide_type")
+             for cell in cells]
+    return next((kind for kind in kinds if kind not in ("notes", "skip")),
+                "slide") != "fragment"
+
+
+def reading(cell, above):
+    """Yield the first sentence of notes, to stand below what above printed.
+
+    None where that is a figure, which has its title, or code alone.
+    """
+    if above.cell_type != "code" or not above.outputs or any(
+            "image/png" in output.get("data", {}) for output in above.outputs):
+        return
+    paragraph = cell.source.partition("\n\n")[0]
+    ends = [found.end() for found in SENTENCE.finditer(paragraph)]
+    for end in ends or [len(paragraph)]:
+        sentence = paragraph[:end].strip()
+        # No mark is open at its end.
+        if not sentence.count("**") % 2 and not sentence.count("$") % 2:
+            if sentence[0] not in "-*#|<" and len(sentence.split()) <= 40:
+                yield nbformat.v4.new_markdown_cell(
+                    sentence, metadata={
+                        "slideshow": {"slide_type": "fragment"}})
+            return
+
+
 def tall(image):
-    """Return whether a PNG is no wider than high, nearly; False for none."""
+    """Return whether a PNG is better beside the text than below it."""
     try:
         # The head of a PNG tells its width and height.
         width, height = struct.unpack(
             ">2I", base64.b64decode(image[:32])[16:24])
     except (ValueError, struct.error):
         return False
-    return width < 1.2 * height
+    return width < 1.5 * height
 
 
 def slide_cells(cell, kind):
@@ -69,6 +102,8 @@ def shown(notebook):
         if cell.cell_type == "markdown":
             section = (re.findall(r"(?m)^##+ (.*)", cell.source)
                        or [section])[-1]
+        if kind == "notes" and cells and last_on_slide(notebook.cells[number:]):
+            cells += reading(cell, cells[-1])
         for part in slide_cells(cell, kind) if kind != "skip" else ():
             # A slide without a heading of its own says where it belongs.
             if part.cell_type == "code" or part.source[0] != "#":
