@@ -102,7 +102,8 @@ def shown(notebook):
         if cell.cell_type == "markdown":
             section = (re.findall(r"(?m)^##+ (.*)", cell.source)
                        or [section])[-1]
-        if kind == "notes" and cells and last_on_slide(notebook.cells[number:]):
+        below = notebook.cells[number:]
+        if kind == "notes" and cells and last_on_slide(below):
             cells += reading(cell, cells[-1])
         for part in slide_cells(cell, kind) if kind != "skip" else ():
             # A slide without a heading of its own says where it belongs.
