@@ -21,3 +21,9 @@ def test_ruff_finds_nothing():
 def test_each_fault_to_be_seeded_has_its_one_place(module, sound, _):
     path = ROOT / "book" / "mobilenet" / f"{module}.py"
     assert path.read_text(encoding="utf8").count(sound) == 1
+
+
+@pytest.mark.parametrize("page, sound, _", faults.PAGE_FAULTS)
+def test_each_fault_to_be_seeded_in_a_page_has_its_one_place(page, sound, _):
+    text = (ROOT / "book" / page).read_text(encoding="utf8")
+    assert text.count(sound) == 1
