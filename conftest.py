@@ -31,8 +31,8 @@ def pytest_runtest_call(item):
 
 ANSWERS = pathlib.Path(__file__).parent / "tests" / "answers"
 # Files that share one built site; then what takes longest, to be begun first.
-SITE = ("test_browser", "test_explorer", "test_site", "test_engines",
-        "test_moving")
+SITE = ("test_browser", "test_explorer", "test_live", "test_site",
+        "test_engines", "test_moving")
 LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
            "12-training-at-scale", "test_training", "test_records",
            "08-training", "test_decks", "test_teaching", "test_assignments")

@@ -4,8 +4,10 @@
 those with the most formulas, the most headings and the most arithmetic.
 """
 
+import numpy as np
 import pages
 import pytest
+import test_live
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +149,33 @@ def test_headings_and_tables_have_their_room(engine, home):
                 return [cells.length > 1, narrow.length,
                         tall.map((one) => one.innerText)];
                 """) == [True, 0, []]
+
+
+def test_on_your_device_makes_the_same_pictures_and_answers(engine, home):
+    content = test_live.content_of(test_live.random_network(
+        **test_live.TINY["network"]))
+    images = test_live.pictures(8)
+    expected = test_live.python_logits(content, images)
+    given = [test_live.text(content), test_live.text(images.tobytes())]
+    with engine.open(1280) as window:
+        window.goto(home + "live.html")
+        test_live.check_squares(window.run(test_live.SQUARES, *(
+            test_live.text(content)
+            for content, _ in test_live.ODD.values())))
+        for path in ("simd", "plain"):
+            np.testing.assert_allclose(
+                window.run(test_live.LOGITS, *given, path), expected,
+                rtol=0, atol=1e-3)
+        assert window.run("""
+            const find = (id) => document.getElementById(`live-${id}`);
+            find("small").click();
+            while (!live.network()) await new Promise(requestAnimationFrame);
+            document.querySelector(".live-sample").click();
+            while (find("asked").hidden)
+                await new Promise(requestAnimationFrame);
+            find("guesses").lastChild.click();
+            return [find("verdict").textContent.split(".")[0],
+                    find("shares").tBodies[0].rows.length,
+                    find("maps").hidden, find("grid").width > 100];
+            """) == ["You said none of these", 10, False, True]
+        assert window.run("return wrong") == []

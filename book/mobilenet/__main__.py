@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import gzip
 import importlib
 import json
 import pathlib
@@ -24,6 +25,7 @@ from mobilenet import (
     costs,
     experiments,
     experiments_2,
+    live,
     photograph,
     quantization,
     recipes,
@@ -247,6 +249,53 @@ def first_block():
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 
+def int8_layer(layer, kind):
+    """Return a Folded layer as a live.Layer, int8 per output channel."""
+    scales = quantization.kernel_scales(layer.kernel)
+    kernel = quantization.quantize(layer.kernel, scales, low=-127)
+    if kernel.shape[:2] == (1, 1):
+        kernel = kernel[0, 0]
+    return live.Layer(layer.name, kind, layer.stride, layer.low, layer.high,
+                      kernel, scales, layer.bias)
+
+
+def page(name):
+    """Write the network that the page On your device loads.
+
+    It is weights/NAME.live, made of the weights in weights/NAME.npz.
+    """
+    recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.live"
+    model = built(recipe)
+    records.load_weights(model, path.with_suffix(".npz"))
+    kinds = costs.count(model).set_index("layer").kind
+    reached = records.read_json(RUNS / name / "result.json")["test_accuracy"]
+    content = live.packed(
+        [int8_layer(layer, kinds[layer.name])
+         for layer in quantization.folded_layers(model)],
+        cifar10.CLASSES, model.input_shape[1], name,
+        f"MobileNet v1, {100 * reached:.2f} % of the test images correct in"
+        " float32")
+    records.write_whole(path, lambda file: file.write(content))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+    records.write_rows(RUNS / "live-networks.csv", network_rows())
+
+
+def network_rows():
+    """Return what the page says of its networks, a row each."""
+    files = sorted(WEIGHTS.glob("*.live"), key=lambda one: one.stat().st_size)
+    rows = []
+    for path in files:
+        content = path.read_bytes()
+        result = records.read_json(RUNS / path.stem / "result.json")
+        rows.append({
+            "network": path.stem,
+            "parameters": f"{result['params']:,}",
+            "multiply-adds": f"{result['macs']:,}",
+            "accuracy": f"{100 * result['test_accuracy']:.2f} %",
+            "MB to load": f"{len(gzip.compress(content, 9)) / 1e6:.1f}"})
+    return rows
+
+
 def printable(text):
     """Return text with escapes for what no terminal should be sent."""
     return "".join(
@@ -301,6 +350,8 @@ def main():
     one = command(quantize)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     command(first_block)
+    one = command(page)
+    one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(classify)
     one.add_argument("files", nargs="+", metavar="IMAGE")
     arguments = vars(parser.parse_args())
