@@ -733,7 +733,7 @@ def test_without_a_script_no_control_is_offered(opened):
     assert page.locator("noscript .live-notice").is_visible()
     assert not [one for one in page.locator(".live-scripted").all()
                 if one.is_visible()]
-    for name in ("The code", "A network of your own"):
+    for name in ("The code", "Times in three browsers"):
         assert page.get_by_role("heading", name=name).is_visible()
 
 
@@ -786,3 +786,16 @@ def test_it_works_by_keyboard_alone(opened, tiny_file):
     page.keyboard.type("12")
     page.keyboard.press("Enter")
     page.locator("#live-measured").wait_for()
+
+
+def test_the_measured_table_is_complete():
+    with (RUNS / "live.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 2 * len(SHIPPED)
+    assert {row["network"] for row in rows} == {*SHIPPED}
+    for row in rows:
+        assert float(row["lower quartile"]) <= float(row["ms"]) <= float(
+            row["upper quartile"])
+        shares = [float(row[name]) for name in (
+            "depthwise, % of time", "pointwise, %", "rest, %")]
+        assert abs(sum(shares) - 100) < 0.2
