@@ -1,6 +1,7 @@
 """Commands of the book's code, run from book/: python -m mobilenet ..."""
 
 import argparse
+import csv
 import functools
 import gzip
 import importlib
@@ -26,6 +27,9 @@ from mobilenet import (
     experiments,
     experiments_2,
     live,
+    memory,
+    micro,
+    network,
     photograph,
     quantization,
     recipes,
@@ -36,6 +40,23 @@ from mobilenet import (
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
 WEIGHTS = RUNS.parent / "weights"
 CLASSIFIER = "best-all"  # the run whose int8 network classify asks
+# Networks whose memory is measured: side, classes and what they are made of.
+MICRO = {
+    "small": (32, 10, recipes.RECIPES["small"]["network"]),
+    "best-all": (32, 10, recipes.RECIPES["best-all"]["network"]),
+    "late, 0.125": (32, 10, {
+        "alpha": 0.125, "stem_stride": 1, "body": experiments.LATE}),
+    "stem 1, 0.25": (32, 10, {"alpha": 0.25, "stem_stride": 1}),
+    "stem 1, 0.25, 24 pixels": (24, 10, {"alpha": 0.25, "stem_stride": 1}),
+    "stem 1, 0.5": (32, 10, {"alpha": 0.5, "stem_stride": 1}),
+    "0.25, 32 pixels": (32, 10, {"alpha": 0.25}),
+    "0.25, 64 pixels": (64, 10, {"alpha": 0.25}),
+    "0.25, 96 pixels": (96, 2, {"alpha": 0.25}),
+    "0.5, 97 pixels": (97, 10, {"alpha": 0.5}),
+    "0.75, 96 pixels": (96, 10, {"alpha": 0.75}),
+    "full, 0.25, 32 pixels": (32, 10, {"alpha": 0.25, "separable": False}),
+    "1, 224 pixels": (224, 1000, {}),
+}
 # A run's folder, from RUNS, and its recipe.
 EXPERIMENTS = {
     f"{folder}/{arm}-seed-{seed}": round_of.recipe(arm, seed)
@@ -236,6 +257,85 @@ def quantize(name):
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 
+def noise(side, count=8):
+    """Return count images of noise, from which an int8 file can be made."""
+    return np.random.default_rng(0).integers(
+        0, 256, (count, side, side, 3), np.uint8)
+
+
+def micro_file(name):
+    """Return the int8 file of a network of MICRO: trained where it is kept.
+
+    Where weights/ has no NAME.tflite, it is made from the first weights,
+    which take as much memory as trained ones.
+    """
+    path = WEIGHTS / f"{name}.tflite"
+    if path.exists():
+        return path.read_bytes()
+    side, classes, settings = MICRO[name]
+    keras.utils.set_random_seed(1)
+    model = network.mobilenet_v1((side, side, 3), classes, **settings)
+    return quantization.converted(model, "int8", noise(side))
+
+
+def micro_row(name):
+    """Return what the interpreter for small chips says of one network.
+
+    A trained one has its correct answers of 10,000 too, by the kernels that
+    the small chips' interpreter agrees with to the bit.
+    """
+    content, (side, classes, settings) = micro_file(name), MICRO[name]
+    images, correct = noise(side), ""
+    if (WEIGHTS / f"{name}.tflite").exists():
+        _, (images, labels) = cifar10.load_cifar10()
+        answers = micro.litert_steps(content, images).argmax(axis=1)
+        correct = int(np.sum(answers == labels))
+    some = images[:50]
+    ours = micro.micro_logits(content, some)
+    head, tail = micro.arena_parts(content)
+    return {
+        "name": name, "side": side, "classes": classes,
+        "network": json.dumps(settings), "flash": len(content),
+        "head": head, "tail": tail, "smallest": micro.smallest_arena(content),
+        **{key: np.abs(micro.litert_steps(content, some, fast) - ours).max()
+           for key, fast in (("steps", False), ("steps_xnnpack", True))},
+        "correct": correct, "tflite_micro": micro.version()}
+
+
+def micro_rows():
+    """Return {name: row} of runs/microcontroller.csv, empty without it."""
+    path = RUNS / "microcontroller.csv"
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf8", newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
+def microcontroller(names):
+    """Measure the memory of networks: write runs/microcontroller.csv."""
+    if unknown := set(names) - set(MICRO):
+        raise ValueError(f"no network is called {', '.join(unknown)}")
+    rows = micro_rows()
+    for name in names or MICRO:
+        keras.backend.clear_session()
+        rows[name] = micro_row(name)
+        print(*rows[name].values(), sep=", ", flush=True)
+        records.write_rows(RUNS / "microcontroller.csv", [
+            rows[one] for one in MICRO if one in rows])
+
+
+def export(name):
+    """Write NAME.h into this folder: an int8 network and its sizes, as C."""
+    row, content = micro_rows()[name], micro_file(name)
+    arena = int(row["head"]) + int(row["tail"])
+    path = pathlib.Path(f"{name}.h")
+    path.write_text(memory.c_array(
+        content, name.replace("-", "_"), side=row["side"],
+        classes=row["classes"], arena=arena), encoding="utf8")
+    print(f"{path}: {len(content):,} bytes of flash, and of RAM an arena of"
+          f" {arena:,} bytes")
+
+
 def first_block():
     """Write weights/first-block.txt, the first layers of the best network."""
     model = built(recipes.RECIPES[CLASSIFIER])
@@ -349,6 +449,12 @@ def main():
     command(race)
     one = command(quantize)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
+    one = command(microcontroller)
+    one.add_argument("names", nargs="*", metavar="NAME",
+                     help="of MICRO; without one, all")
+    one = command(export)
+    one.add_argument("name", choices=("small", CLASSIFIER), metavar="NAME",
+                     help="small, or " + CLASSIFIER)
     command(first_block)
     one = command(page)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
