@@ -227,11 +227,13 @@ int main(void) {
 """
 
 
+@pytest.mark.parametrize("language", [
+    ["cc", "-std=c11"], ["c++", "-std=c++17", "-x", "c++"]])
 @pytest.mark.parametrize("name", ["best-all", "small"])
 def test_the_exported_array_is_the_file_byte_for_byte(
-        name, tmp_path, monkeypatch, capsys):
-    compiler = shutil.which("cc")
-    assert compiler, "needs a C compiler, cc"
+        name, language, tmp_path, monkeypatch, capsys):
+    if not shutil.which(language[0]):
+        pytest.skip(f"needs a compiler, {language[0]}")
     content = command.micro_file("best-all")[:300_000]
     monkeypatch.setattr(command, "micro_file", lambda name: content)
     monkeypatch.chdir(tmp_path)
@@ -240,8 +242,7 @@ def test_the_exported_array_is_the_file_byte_for_byte(
     c_name = name.replace("-", "_")
     (tmp_path / "main.c").write_text(PROGRAM % (
         name, *[c_name] * 2, *[c_name.upper()] * 3, c_name))
-    subprocess.run([compiler, "-std=c11", "-Wall", "-Werror", "main.c"],
-                   check=True)
+    subprocess.run([*language, "-Wall", "-Werror", "main.c"], check=True)
     run = subprocess.run(["./a.out"], capture_output=True)
     assert run.returncode == 0 and run.stdout == content
     arena = int(RECORD[name]["head"]) + int(RECORD[name]["tail"])

@@ -112,5 +112,6 @@ def c_array(content, name, **sizes):
     numbers = textwrap.fill(", ".join(map(str, content)), 79)
     return "\n".join([
         "/* An int8 network. Include this in one source file alone. */",
-        *lines, f"_Alignas(16) const unsigned char {name}_model[] = {{",
+        "#include <stdalign.h>", *lines,
+        f"alignas(16) const unsigned char {name}_model[] = {{",
         numbers, "};", ""])
