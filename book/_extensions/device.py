@@ -22,9 +22,9 @@ from sphinx.errors import ExtensionError
 PICTURES = (
     ("chelsea.png", "cat", "The face of a cat"),
     ("horse.png", "horse", "The black outline of a horse"),
-    ("rocket.jpg", "none of these", "A rocket that takes off"),
-    ("coffee.png", "none of these", "A cup of coffee"),
-    ("astronaut.png", "none of these", "An astronaut in her suit"),
+    ("rocket.jpg", "rocket", "A rocket that takes off"),
+    ("coffee.png", "cup of coffee", "A cup of coffee"),
+    ("astronaut.png", "astronaut", "An astronaut in her suit"),
 )
 PLACE = "<!-- live: pictures -->"
 SIDE = 96

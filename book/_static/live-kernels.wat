@@ -6,7 +6,7 @@
   (memory (export "memory") 1)
 
   ;; out[p, m] = bias[m] + sum over c of x[p, c] * kernel[c, m], clipped, for n
-  ;; positions p, four at a time. The kernel lies in strips: all c of the first
+  ;; positions p, four at a time. The kernel comes in strips: all c of the first
   ;; four m, then all c of the next four. m is counted in bytes.
   (func (export "pointwise")
     (param $x i32) (param $n i32) (param $c i32) (param $m i32)
@@ -34,7 +34,7 @@
         (local.set $x2 (i32.add (local.get $x1) (local.get $row)))
         (local.set $x3 (i32.add (local.get $x2) (local.get $row)))
         (local.set $end (local.get $x1))
-        (loop $sum  ;; one c: a strip of four weights meets four positions
+        (loop $sum  ;; one c: four weights, used at four positions
           (local.set $v (v128.load (local.get $k)))
           (local.set $a0 (f32x4.add (local.get $a0) (f32x4.mul
             (local.get $v) (v128.load32_splat (local.get $x0)))))

@@ -3,10 +3,10 @@
 (() => {
   "use strict";
 
+  const {run, scaled, size} = window.liveNetwork;
   const KINDS = ["convolution", "depthwise", "pointwise", "dense"];
   const pause = () => new Promise((done) => { setTimeout(done, 0); });
-  const total = (numbers) => numbers.reduce((sum, one) => sum + one, 0);
-  const product = (numbers) => numbers.reduce((all, one) => all * one, 1);
+  const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
   /* The smallest of a few steps that the clock takes, in milliseconds. */
   function clockStep() {
@@ -27,8 +27,9 @@
   }
 
   /* Milliseconds of one call, in order: each the mean of a block of calls
-     that lasts 20 steps of the clock, so that a step is 5 % of it. A block
-     that is shorter begins anew: another program made one before it long. */
+     that lasts 20 steps of the clock, so that a step is 5 % of it, or 200 ms.
+     A block that is shorter begins anew: another program made one before it
+     long. */
   async function blocks(work, count, step) {
     const least = Math.min(20 * step, 200);
     const found = [];
@@ -45,7 +46,7 @@
     return found.sort((a, b) => a - b);
   }
 
-  /* The value below which a share of sorted numbers lies. */
+  /* The value that a share of sorted numbers is below. */
   function quantile(sorted, share) {
     const place = share * (sorted.length - 1);
     const [low, high] = [Math.floor(place), Math.ceil(place)];
@@ -55,20 +56,17 @@
   /* What a layer costs, counted as in chapter 4: {macs, bytes}, float32
      numbers read and written once. */
   function cost(layer, map, out) {
-    const weights = product(layer.shape);
-    const positions = out.height * out.width;
-    const numbers = (one) => one.height * one.width * one.channels;
+    const weights = size(layer.shape);
+    const numbers = ({height, width, channels}) => height * width * channels;
     return {
-      macs: positions * weights,
+      macs: out.height * out.width * weights,
       bytes: 4 * (numbers(map) + weights + layer.bias.length + numbers(out))};
   }
 
   /* The maps that go into the layers for a picture, and the last one. */
   function mapsOf(network, engine, bytes) {
-    const {side} = network;
-    const data = Float32Array.from(bytes, (byte) => byte / 127.5 - 1);
-    const maps = [{height: side, width: side, channels: 3, data}];
-    window.liveNetwork.run(network, engine, bytes, (layer, map) => {
+    const maps = [scaled(bytes, network.side)];
+    run(network, engine, bytes, (layer, map) => {
       maps.push(engine.read(map));
     });
     return maps;
@@ -97,7 +95,8 @@
       (row) => row.kind === kind).map((row) => row[column])) / all]));
   }
 
-  /* A network of one layer, a product of matrices that fits any cache. */
+  /* A network of one layer, a product of matrices that fits a second-level
+     cache. */
   function small() {
     const numbers = (count) => Float32Array.from(
       {length: count}, (_, at) => (at % 7 - 3) / 8);
@@ -124,7 +123,6 @@
 
   /* Milliseconds per image with an engine, {median, low, high}: quartiles. */
   async function image(network, engine, bytes, count, step) {
-    const {run} = window.liveNetwork;
     return summary(await blocks(
       () => run(network, engine, bytes), count, step));
   }

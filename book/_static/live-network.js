@@ -9,6 +9,9 @@
 (() => {
   "use strict";
 
+  /* What the page tells the reader, in a sentence. */
+  class Fault extends Error {}
+
   const size = (shape) => shape.reduce((product, side) => product * side, 1);
 
   /* Zeros before the first row or column, as TensorFlow's "same" has them. */
@@ -17,8 +20,8 @@
     return Math.max((after - 1) * stride + k - side, 0) >> 1;
   }
 
-  /* Call visit(output position, input position, tap) for each three that
-     meet. A window's taps outside the map meet zeros, and are left out. */
+  /* Call visit(output, input, tap) for each tap inside the map; the others
+     would multiply zeros. */
   function eachTap(map, out, {stride, shape: [k]}, visit) {
     const top = before(map.height, k, stride);
     const left = before(map.width, k, stride);
@@ -37,7 +40,7 @@
     }
   }
 
-  /* Each channel meets its own filter and no other channel: (3.3). */
+  /* Filter each channel with its own kernel: (3.3). */
   function depthwise(map, layer, out) {
     const {channels, data: x} = map;
     const {kernel} = layer;
@@ -50,29 +53,19 @@
     });
   }
 
-  /* Each position is mixed across its channels: (3.4). Four positions take
-     turns, so that a weight is fetched once for four multiply-adds. The
-     weights of an output channel lie side by side. */
-  function pointwise({height, width, channels, data: x}, layer, out) {
-    const {kernel, bias} = layer;
-    const [last, filters] = [height * width - 1, bias.length];
-    for (let p = 0; p <= last; p += 4) {
-      const four = [0, 1, 2, 3].map((one) => Math.min(p + one, last));
-      const [x0, x1, x2, x3] = four.map((one) => one * channels);
-      const [y0, y1, y2, y3] = four.map((one) => one * filters);
+  /* Mix the channels of each position: (3.4). The kernel is transposed: it
+     has a row per output channel, so that its weights are read in order. */
+  function pointwise(map, layer, out) {
+    const {channels, data: x} = map;
+    const {kernel} = layer;
+    const filters = out.channels;
+    for (let p = 0; p < out.height * out.width; p++) {
       for (let m = 0; m < filters; m++) {
-        let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+        let sum = 0;
         for (let c = 0; c < channels; c++) {
-          const weight = kernel[m * channels + c];
-          sum0 += x[x0 + c] * weight;
-          sum1 += x[x1 + c] * weight;
-          sum2 += x[x2 + c] * weight;
-          sum3 += x[x3 + c] * weight;
+          sum += x[p * channels + c] * kernel[m * channels + c];
         }
-        out.data[y0 + m] = bias[m] + sum0;
-        out.data[y1 + m] = bias[m] + sum1;
-        out.data[y2 + m] = bias[m] + sum2;
-        out.data[y3 + m] = bias[m] + sum3;
+        out.data[p * filters + m] += sum;
       }
     }
   }
@@ -113,7 +106,7 @@
     return {height, width, channels: layer.shape.at(-1)};
   }
 
-  /* One layer: sums begin with the bias, and end with the ReLU. */
+  /* Apply a layer: bias, kernel, ReLU. */
   function apply(layer, map) {
     const out = outputOf(layer, map);
     const all = out.height * out.width * out.channels;
@@ -165,9 +158,9 @@
   /* Shares that add up to 1: the softmax of logits. */
   function shares(logits) {
     const most = Math.max(...logits);
-    const powers = Array.from(logits, (one) => Math.exp(one - most));
-    const sum = powers.reduce((total, one) => total + one, 0);
-    return powers.map((one) => one / sum);
+    const powers = Array.from(logits, (logit) => Math.exp(logit - most));
+    const sum = powers.reduce((total, power) => total + power, 0);
+    return powers.map((power) => power / sum);
   }
 
   // The file of a network.
@@ -185,53 +178,85 @@
     return [{...layer, kernel, bias}, scales + 8 * channels];
   }
 
-  /* What a layer's header says wrong, where channels come in; "" if nothing. */
-  function fault({kind, shape, stride}, channels) {
-    const sides = {convolution: 4, depthwise: 3, pointwise: 2, dense: 2};
-    const counts = Array.isArray(shape) && [...shape, stride].every(
-      (one) => Number.isInteger(one) && one > 0 && one < 1e6);
-    if (shape?.length !== sides[kind] || !counts) return "its shape";
-    if (sides[kind] === 2 && stride !== 1) return "a stride";
+  const isSize = (number) =>
+    Number.isInteger(number) && number > 0 && number < 1e6;
+  const isClip = (number) =>
+    number === undefined || typeof number === "number";
+  const areTexts = (values) => Array.isArray(values)
+    && values.every((value) => typeof value === "string");
+
+  /* What is wrong with a layer's header where so many channels come in; ""
+     if nothing is. */
+  function fault({kind, shape, stride, low, high}, channels) {
+    const sides = {convolution: 4, depthwise: 3, pointwise: 2, dense: 2}[kind];
+    if (!Array.isArray(shape) || shape.length !== sides
+      || ![...shape, stride].every(isSize)) return "an unknown shape";
+    if (![low, high].every(isClip)) return "an unknown ReLU";
+    if (sides === 2 && stride !== 1) return "a stride";
+    if (sides > 2 && shape[0] !== shape[1]) return "a window of unequal sides";
     const inputs = kind === "depthwise" ? shape[2] : shape.at(-2);
-    return inputs === channels ? "" : `${inputs} channels for ${channels}`;
+    return inputs === channels ? ""
+      : `${inputs} input channels instead of ${channels}`;
   }
 
-  /* The header: 4 letters, its length, and JSON. Throws an Error of a line. */
+  /* What is wrong with a header, or "". */
+  function wrongIn({name, about, classes, side, layers}) {
+    if (!areTexts([name, about]) || !Array.isArray(layers)) {
+      return "its header is incomplete";
+    }
+    if (!isSize(side) || side > 512) {
+      return "the side of its pictures is not 1 to 512";
+    }
+    let channels = 3;
+    for (const layer of layers) {
+      const wrong = fault(layer, channels);
+      if (wrong) return `its layer ${layer.name} has ${wrong}`;
+      channels = layer.shape.at(-1);
+    }
+    if (layers.at(-1)?.kind !== "dense") return "its last layer is not dense";
+    if (!areTexts(classes) || classes.length !== channels) {
+      return "its classes do not have one name each";
+    }
+    return roomFor({side, layers}) > 2 ** 25 ? "its maps are too large" : "";
+  }
+
+  /* The header: 4 letters, its length, and JSON. */
   function headerOf(bytes) {
     const letters = String.fromCharCode(...bytes.subarray(0, 4));
-    if (letters !== "MNv1") throw Error("it does not begin with MNv1");
+    if (letters !== "MNv1") {
+      throw new Fault("This is not a network file of this book.");
+    }
     const [length] = new Uint32Array(bytes.buffer, 4, 1);
     const header = JSON.parse(new TextDecoder().decode(
       bytes.subarray(8, 8 + length)));
-    let channels = 3;
-    for (const layer of header.layers) {
-      const wrong = fault(layer, channels);
-      if (wrong) throw Error(`its layer ${layer.name} has ${wrong}`);
-      channels = layer.shape.at(-1);
-    }
-    if (header.classes.length !== channels) throw Error("a class is missing");
-    if (!(header.side > 0 && header.side <= 512)) throw Error("its side");
+    const wrong = wrongIn(header);
+    if (wrong) throw new Fault(`The page cannot use this network: ${wrong}.`);
     return [header, 8 + length];
   }
 
+  /* A network of the bytes of a file whose buffer begins where they do. */
+  function networkOf(bytes) {
+    const [header, start] = headerOf(bytes);
+    let at = start;
+    const layers = header.layers.map((row) => {
+      const [layer, next] = weights(row, bytes, at);
+      at = next;
+      return {...layer, low: row.low ?? -Infinity,
+        high: row.high ?? Infinity};
+    });
+    if (at !== bytes.length) throw Error("bytes that belong to no layer");
+    return {...header, layers};
+  }
+
   /* A network, from the bytes of its file: {name, about, classes, side,
-     layers}. Throws an Error that says in a line why it is none. */
+     layers}. Throws a Fault where they are none. */
   function read(bytes) {
-    const whole = bytes.slice();  // whose buffer begins where it does
     try {
-      const [header, start] = headerOf(whole);
-      let at = start;
-      const layers = header.layers.map((one) => {
-        const [layer, next] = weights(one, whole, at);
-        at = next;
-        return {...layer, low: one.low ?? -Infinity,
-          high: one.high ?? Infinity};
-      });
-      if (at !== whole.length) throw Error("its length is another");
-      return {...header, layers};
+      return networkOf(bytes.slice());
     } catch (error) {
-      const reason = error.message.replace(/\s+/g, " ");
-      throw Error(`This is no network that the page can read (${reason}).`);
+      if (error instanceof Fault) throw error;
+      throw new Fault(
+        "This file is damaged or cut, so the page cannot read it.");
     }
   }
 
@@ -328,82 +353,93 @@
     return found;
   }
 
-  /* The engine in WebAssembly: its maps lie in its memory, at map.at. Throws
-     an Error where the browser has no SIMD. */
-  function simd(network) {
-    if (!hasSimd()) throw Error("This browser's WebAssembly has no SIMD.");
-    const {exports} = new WebAssembly.Instance(
-      new WebAssembly.Module(kernels()));
-    const space = heap(exports.memory);
-    // Two for the maps, which take turns, and one for windows.
-    const rooms = [1, 2, 3].map(() => space.place(roomFor(network)));
-    const places = new Map(network.layers.map((layer) => {
-      const [kernel, bias] = [packed(layer), filled(layer.bias,
-        layer.bias.length)];
+  /* Put the kernels and biases of layers into a heap; [layer, {kernel, bias},
+     their places] of each. */
+  function placed(layers, space) {
+    return layers.map((layer) => {
+      const {bias} = layer;
+      const kernel = packed(layer);
       const at = {kernel: space.place(kernel.length),
         bias: space.place(wide(bias.length))};
       space.set(at.kernel, kernel);
-      space.set(at.bias, bias);
+      space.set(at.bias, filled(bias, bias.length));
       return [layer, at];
-    }));
-    return engineOf(exports, space, rooms, places);
+    });
   }
 
-  function engineOf(exports, space, rooms, places) {
-    const [first, second, spare] = rooms;
-    const numbers = (map) => map.height * map.width * wide(map.channels);
+  /* Put a map into the memory of an engine; its place is map.at. */
+  function place({space, first}, map, at = first) {
+    space.set(at, filled(map.data, map.channels));
+    return {...map, at, data: null};
+  }
 
-    function place(map, at = first) {
-      space.set(at, filled(map.data, map.channels));
-      return {...map, at, data: null};
+  /* A map of an engine, with its numbers. */
+  function readMap({space}, {at, height, width, channels}) {
+    const data = new Float32Array(height * width * channels);
+    const from = space.get(at, height * width * wide(channels));
+    for (let p = 0; p < height * width; p++) {
+      const start = p * wide(channels);
+      data.set(from.subarray(start, start + channels), p * channels);
     }
+    return {height, width, channels, data};
+  }
 
-    function read(map) {
-      const {height, width, channels} = map;
-      const data = new Float32Array(height * width * channels);
-      const from = space.get(map.at, numbers(map));
-      for (let p = 0; p < height * width; p++) {
-        const start = p * wide(channels);
-        data.set(from.subarray(start, start + channels), p * channels);
-      }
-      return {height, width, channels, data};
+  /* Numbers (n, inner) at x times the kernel of a layer. */
+  function product({exports, places}, layer, x, inner, out) {
+    const at = places.get(layer);
+    exports.pointwise(
+      x, out.height * out.width, inner, 4 * wide(out.channels), at.kernel,
+      at.bias, out.at, layer.low, layer.high);
+    return out;
+  }
+
+  /* A map filtered by a depthwise layer. */
+  function filtered({exports, places}, layer, map, out) {
+    const {stride, shape: [k], low, high} = layer;
+    const at = places.get(layer);
+    exports.depthwise(
+      map.at, map.height, map.width, 4 * wide(map.channels), k, stride,
+      before(map.height, k, stride), before(map.width, k, stride),
+      at.kernel, at.bias, out.at, out.height, out.width, low, high);
+    return out;
+  }
+
+  /* The output of a layer; input and output take turns in two places. */
+  function applied(engine, layer, map) {
+    const {space, first, second, spare} = engine;
+    const out = {...outputOf(layer, map),
+      at: map.at === first ? second : first};
+    if (layer.kind === "depthwise") return filtered(engine, layer, map, out);
+    if (layer.kind === "convolution") {
+      space.set(spare, windows(readMap(engine, map), out, layer));
+      return product(
+        engine, layer, spare, size(layer.shape.slice(0, -1)), out);
     }
+    const {at} = layer.kind === "dense"
+      ? place(engine, average(readMap(engine, map)), spare) : map;
+    return product(engine, layer, at, wide(map.channels), out);
+  }
 
-    /* x (n, inner) times the kernel of a layer. */
-    function product(layer, x, inner, out) {
-      const at = places.get(layer);
-      exports.pointwise(
-        x, out.height * out.width, inner, 4 * wide(out.channels), at.kernel,
-        at.bias, out.at, layer.low, layer.high);
-      return out;
+  /* The engine in WebAssembly, whose maps are in its memory, at map.at.
+     Throws a Fault where the browser has no SIMD. */
+  function simd(network) {
+    if (!hasSimd()) {
+      throw new Fault("This browser’s WebAssembly has no SIMD.");
     }
-
-    function filter(layer, map, out) {
-      const {stride, shape: [k], low, high} = layer;
-      const at = places.get(layer);
-      exports.depthwise(
-        map.at, map.height, map.width, 4 * wide(map.channels), k, stride,
-        before(map.height, k, stride), before(map.width, k, stride),
-        at.kernel, at.bias, out.at, out.height, out.width, low, high);
-      return out;
-    }
-
-    function applied(layer, map) {
-      const out = {...outputOf(layer, map),
-        at: map.at === first ? second : first};
-      if (layer.kind === "depthwise") return filter(layer, map, out);
-      if (layer.kind === "convolution") {
-        space.set(spare, windows(read(map), out, layer));
-        return product(layer, spare, size(layer.shape.slice(0, -1)), out);
-      }
-      const {at} = layer.kind === "dense"
-        ? place(average(read(map)), spare) : map;
-      return product(layer, at, wide(map.channels), out);
-    }
-
-    return {name: "WebAssembly SIMD", apply: applied, place, read};
+    const {exports} = new WebAssembly.Instance(
+      new WebAssembly.Module(kernels()));
+    const space = heap(exports.memory);
+    // Two for the maps, and one for windows.
+    const [first, second, spare] = [1, 2, 3].map(
+      () => space.place(roomFor(network)));
+    const places = new Map(placed(network.layers, space));
+    const engine = {exports, space, first, second, spare, places};
+    return {
+      name: "WebAssembly SIMD", place: (map) => place(engine, map),
+      apply: (layer, map) => applied(engine, layer, map),
+      read: (map) => readMap(engine, map)};
   }
 
   window.liveNetwork = {
-    read, run, shares, plain, simd, hasSimd, outputOf, decoded};
+    Fault, read, run, shares, scaled, size, plain, simd, hasSimd, decoded};
 })();

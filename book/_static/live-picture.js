@@ -4,6 +4,8 @@
 (() => {
   "use strict";
 
+  const {Fault} = window.liveNetwork;
+
   // Pixels of a tile: no browser refuses a canvas of 2048 x 2048.
   const TILE = 2048;
 
@@ -80,8 +82,8 @@
       const last = Math.min(Math.trunc(center + 3 * stretch + 0.5), length);
       const weights = Array.from({length: last - first}, (_, x) =>
         lanczos((x + first - center + 0.5) / stretch));
-      const sum = weights.reduce((total, one) => total + one, 0);
-      return [first, weights.map((one) => one / sum)];
+      const sum = weights.reduce((total, weight) => total + weight, 0);
+      return [first, weights.map((weight) => weight / sum)];
     });
   }
 
@@ -104,9 +106,11 @@
   }
 
   /* The middle square of a source that a canvas can draw, as side x side x 3
-     bytes. Throws an Error of a line where it has no pixels. */
+     bytes. Throws a Fault where it has no pixels. */
   function square(source, width, height, side) {
-    if (!(width > 0 && height > 0)) throw Error("It has no pixels.");
+    if (!(width > 0 && height > 0)) {
+      throw new Fault("This picture has no pixels.");
+    }
     const picture = shrunk(source, width, height, side);
     const span = Math.min(picture.width, picture.height);
     const left = (picture.width - span) / 2;
@@ -115,15 +119,15 @@
       resized(picture, left, span, side), top, span, side).data;
   }
 
-  /* A file as an image, turned as its EXIF data says. Rejects with an Error
-     of a line where it is none that the browser can read. */
-  async function imageOf(blob, name = "This") {
+  /* A file as an image, turned as its EXIF data says. Rejects with a
+     Fault where the browser cannot read it. */
+  async function imageOf(blob, name = "this") {
     const image = new Image();
     image.src = URL.createObjectURL(blob);
     try {
       await image.decode();
     } catch {
-      throw Error(`${name} is no picture that this browser can read.`);
+      throw new Fault(`This browser cannot read ${name} as a picture.`);
     } finally {
       URL.revokeObjectURL(image.src);
     }
