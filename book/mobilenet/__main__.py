@@ -283,7 +283,7 @@ def micro_row(name):
     """Return what the interpreter for small chips says of one network.
 
     A trained one has its correct answers of 10,000 too, by the kernels that
-    the small chips' interpreter agrees with to the bit.
+    the small chips' interpreter agrees with to one step of int8.
     """
     content, (side, classes, settings) = micro_file(name), MICRO[name]
     images, correct = noise(side), ""
