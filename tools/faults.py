@@ -104,7 +104,7 @@ PAGE_FAULTS = (
     ("04-counting-costs.ipynb", "98.3 % of the remaining",
      "93.8 % of the remaining"),
     ("04-counting-costs.ipynb", "does 27 times", "does 72 times"),
-    ("04-counting-costs.ipynb", r'(\"standard \", by_hand)',
+    ("04-counting-costs.ipynb", r'(\"standard\", by_hand)',
      r'(\"Standard\", by_hand)'),
     ("for-instructors.md", "| 20 | Count:", "| 25 | Count:"),
 )
