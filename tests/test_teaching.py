@@ -2,8 +2,6 @@
 
 import copy
 import csv
-import itertools
-import math
 import re
 import types
 
@@ -16,11 +14,6 @@ import repository_links
 import students
 import teaching
 from bs4 import BeautifulSoup
-from mobilenet import (
-    costs,
-    experiments,
-    network,
-)
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -311,67 +304,6 @@ def test_the_students_tree_is_not_written_where_it_would_harm(
     (tmp_path / "course").mkdir()
     assert run_command(monkeypatch, "students", tmp_path) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["course"]
-
-
-# What the checks say.
-
-def checks_of(name, module):
-    """Return the names that a chapter's checks define and use.
-
-    What they need of the chapter itself is what its module has.
-    """
-    found = dict(vars(module))
-    for cell in chapter(name).cells:
-        if "hide-input" in cell.metadata.get("tags", []) and (
-                cell.metadata.get("embed", ["verdicts"]) == ["verdicts"]
-                ) and "plt." not in cell.source:
-            exec(cell.source, found)
-    return found
-
-
-def share_of_deals(differ):
-    """Return a permutation test of how two lists differ, as a number."""
-    def permutation(a, b):
-        values, seen = [*a, *b], differ(list(a), list(b)) - 1e-9
-        deals = list(itertools.permutations(values))
-        return np.mean([
-            differ(deal[:len(a)], deal[len(a):]) >= seen for deal in deals])
-    return permutation
-
-
-def planned(alpha, **changed):
-    """Return an arm with full convolutions and late strides, or changed."""
-    return {"network": {
-        "alpha": alpha, "stem_stride": 1, "body": experiments.LATE,
-        "separable": False, **changed}}
-
-
-two_sided = share_of_deals(lambda a, b: abs(np.mean(a) - np.mean(b)))
-
-
-@pytest.mark.parametrize("number, answer, words", [
-    (1, 2 / 70, "right"), (1, np.float32(2 / 70), "right"),
-    (1, 1 / 70, "either arm"), (1, 1 / 10, "how many orders"),
-    (1, "1/35", "give one number"),
-    (2, 7, "right"), (2, 6, "with 6 it is 0.202"), (2, 8, "fewer"),
-    (2, 6.125, "whole number"),
-    (4, two_sided, "right"),
-    (4, share_of_deals(lambda a, b: np.mean(b) - np.mean(a)), "returns"),
-    (4, share_of_deals(lambda a, b: abs(sum(a) - sum(b))), "one against"),
-    (4, share_of_deals(
-        lambda a, b: abs(np.median(a) - np.median(b))), "returns"),
-    (4, lambda a, b: 1 / 10, "equal"), (4, lambda a, b: None, "not answered"),
-    (6, planned(0.09), "right"), (6, planned(0.25), "7.96 times"),
-    (6, planned(0.25, separable=True), "still has depthwise"),
-    (6, planned(0.18, body=network.BODY), "not 4"),
-    (6, {**planned(0.09), "warmup": 3}, "nothing else"),
-    (6, 0.09, "give a dictionary")])
-def test_chapter_9_says_what_is_wrong(number, answer, words):
-    found = checks_of("09", experiments)
-    found.update(
-        math=math, np=np, pooled=0.35, count=costs.count,
-        mobilenet_v1=network.mobilenet_v1, macs={"late-width-0.25": 12.038656})
-    assert words in found[f"check_{number}"](answer)
 
 
 def run_command(monkeypatch, *arguments):
