@@ -112,3 +112,17 @@ assert "one layer after" in check_border((1 - (22 / 32) ** 2, 16))
 assert "both advance" in check_border((0.4375, 32))
 assert "which outputs are the last" in check_border((0.4375, 15))
 assert "give two numbers" in check_border(0.4375)
+
+assert check_number(4) == "correct"
+assert check_number(np.float64(4)) == "correct"
+assert check_number(np.array(4)) == "correct"
+assert "first channel" in check_number(-1)
+assert "second channel" in check_number(5)
+assert "turn the filter" in check_number(-3)
+assert "for columns" in check_number(3)
+assert "which slice" in check_number(-2)
+assert "begins too early" in check_number(14)
+assert "first output number" in check_number(11)
+assert "which weights" in check_number(40)
+assert "one number" in check_number((4, 4))
+assert "one number" in check_number("four")
