@@ -113,3 +113,44 @@ assert "several filters" in check_6((1, 1, 1))
 assert "25 rows" in check_6((1, 4, 25))
 assert "N = 4: that is not" in check_6((1, 2, 9))
 assert "three ranks" in check_6(9)
+
+assert check_7((36, 16, 6)) == "correct"
+assert check_7([np.float64(36), 16.0, np.float32(6)]) == "correct"
+assert check_7(np.array([36, 16, 6])) == "correct"
+assert "(i) and (ii)" in check_7((16, 36, 6))
+assert "(i): the squares of outputs" in check_7((1, 16, 6))
+assert "(i): add up all four" in check_7((9, 16, 6))
+assert "(i): square" in check_7((12, 16, 6))
+assert "(i): no root" in check_7((6, 4, 6))
+assert "(ii): " in check_7((36, 4, 6))
+assert "(ii): square" in check_7((36, 8, 6))
+assert "(ii): which output is lost" in check_7((36, 52, 6))
+assert "(iii): does one line" in check_7((36, 16, 0))
+assert "(iii): a constant" in check_7((36, 16, 18))
+assert "(iii): the sum" in check_7((36, 16, 2))
+assert "(iii): you leave the ReLU out" in check_7((36, 16, 36))
+assert "(iii): how far" in check_7((36, 16, 5))
+assert "three numbers" in check_7((36, 16))
+assert "three numbers" in check_7(36)
+
+RELATIVES = ("mobilenet", "spatial", "inception", "separable", "grouped")
+assert check_8(RELATIVES) == "correct"
+assert check_8([word.title() for word in RELATIVES]) == "correct"
+assert check_8(np.array(RELATIVES)) == "correct"
+assert "a is not 'grouped': how many channels" in check_8(
+    ("grouped", *RELATIVES[1:4], "mobilenet"))
+assert "a is not 'separable': is nothing between" in check_8(
+    ("separable", "spatial", "inception", "mobilenet", "grouped"))
+assert "b is not 'separable'" in check_8(
+    ("mobilenet", "separable", "inception", "spatial", "grouped"))
+assert "c is not 'separable'" in check_8(
+    ("mobilenet", "spatial", "separable", "inception", "grouped"))
+assert "b is not 'inception': which half" in check_8(
+    ("mobilenet", "inception", "spatial", "separable", "grouped"))
+assert "d is not 'grouped': how many" in check_8(
+    ("mobilenet", "spatial", "inception", "grouped", "separable"))
+assert "a is not 'spatial': are the rows" in check_8(
+    ("spatial", "mobilenet", "inception", "separable", "grouped"))
+assert "each of the five words" in check_8(("mobilenet",) * 5)
+assert "each of the five words" in check_8(("xception", *RELATIVES[1:]))
+assert "five words" in check_8("mobilenet")
