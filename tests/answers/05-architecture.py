@@ -107,3 +107,57 @@ assert "a smaller side" in check_6((40, 2.2))
 assert "those at 32" in check_6((33, 0.5))
 assert "from 32 to 224" in check_6((2.2, 33))
 assert "give (side, ratio)" in check_6(33)
+
+
+def compared(draw, copy=True):
+    """Return a test of two networks, with what draw sets, or without."""
+    def test(one, other):
+        images = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32, 3))
+        if draw:
+            one.set_weights(draw(one))
+        if copy:
+            other.set_weights(one.get_weights())
+        return np.allclose(one(images), other(images), atol=1e-4)
+    return test
+
+
+def by_chance(network):
+    """Return drawn weights."""
+    return drawn(network, np.random.default_rng(3))
+
+
+def faint(network):
+    """Return drawn weights, the kernels a tenth as large."""
+    return [array / 10 if weight.name == "kernel" else array
+            for weight, array in zip(network.weights, by_chance(network))]
+
+
+assert check_7(solution_7) == "correct"
+assert check_7(compared(by_chance)) == "correct"
+assert "the same weights? Yours says False" in check_7(
+    compared(by_chance, copy=False))
+assert "change their logits? Yours says True" in check_7(compared(None))
+assert "change their logits? Yours says True" in check_7(
+    lambda one, other: one.count_params() == other.count_params())
+assert "above 6? Yours says True" in check_7(compared(faint))
+assert "True or False" in check_7(lambda one, other: None)
+assert "without brackets" in check_7(True)
+
+SUMS = ((7, 11, 6), (1, 3, 8), 8, 6, 4)
+assert check_8(SUMS) == "correct"
+assert check_8(
+    [np.array(SUMS[0]), list(SUMS[1]), 8.0, np.float32(6), 4.0]) == "correct"
+assert "where does TensorFlow" in check_8((*SUMS[1::-1], *SUMS[2:]))
+assert "turn the filter" in check_8(((5, 10, 10), (1, 3, 6), 8, 4, 4))
+assert "every second one" in check_8(((1, 7, 3, 11, 8, 6), *SUMS[1:]))
+assert "first window begin" in check_8(((7, 11, 8), *SUMS[1:]))
+assert "half keeps every" in check_8((SUMS[0], (1, 7, 3, 11, 8, 6), 8, 6, 4))
+assert "counted from 0" in check_8((SUMS[0], (7, 11, 6), 8, 6, 4))
+assert "before the half" in check_8((*SUMS[:3], 4, 4))
+assert "does its batch norm see" in check_8((*SUMS[:3], 8, 4))
+assert "that its block computes" in check_8((*SUMS[:2], 6, 6, 4))
+assert "rows and columns" in check_8((*SUMS[:4], 2))
+assert "computed too" in check_8((*SUMS[:4], 1))
+assert "not as few" in check_8((*SUMS[:4], 0.25))
+assert "the whole network" in check_8((*SUMS[:4], 1.58))
+assert "two tuples" in check_8((7, 11, 6, 8, 4))
