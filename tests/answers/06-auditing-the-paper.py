@@ -48,3 +48,29 @@ assert "FLOPs" in check_5(2 * 533_833_216)
 assert "exact number" in check_5(533.8)
 assert "only the last row" in check_5(484_000_000)
 assert "give a number" in check_5("569")
+PAIRS = ((3_795_000, 3_804_999), (470_000, 479_999),
+         (15_250_000_000, 15_349_999_999))
+assert check_6(PAIRS) == "correct"
+assert check_6([list(map(float, pair)) for pair in PAIRS]) == "correct"
+assert check_6(np.array(PAIRS)) == "correct"
+assert "(a): it was rounded" in check_6(((3_800_000, 3_809_999), *PAIRS[1:]))
+assert "(a): what does the printed 0" in check_6(
+    ((3_750_000, 3_849_999), *PAIRS[1:]))
+assert "(a): 3,805,000 would be" in check_6(
+    ((3_795_000, 3_805_000), *PAIRS[1:]))
+assert "(a): a higher count" in check_6(((3_795_000, 3_804_000), *PAIRS[1:]))
+assert "(a): a lower count" in check_6(((3_796_000, 3_804_999), *PAIRS[1:]))
+assert "(b): it was cut off" in check_6(
+    (PAIRS[0], (465_000, 474_999), PAIRS[2]))
+assert "(b): 480,000 would be" in check_6(
+    (PAIRS[0], (470_000, 480_000), PAIRS[2]))
+assert "(c): its zeros come" in check_6(
+    (*PAIRS[:2], (15_299_500_000, 15_300_499_999)))
+assert "(c): both zeros" in check_6(
+    (*PAIRS[:2], (15_295_000_000, 15_304_999_999)))
+assert "(c): it was rounded" in check_6(
+    (*PAIRS[:2], (15_300_000_000, 15_399_999_999)))
+assert "in ones" in check_6(((3.795, 3.805), (0.47, 0.48), (15250, 15350)))
+assert "the lowest comes first" in check_6((PAIRS[0][::-1], *PAIRS[1:]))
+assert "three pairs" in check_6(PAIRS[0])
+assert "three pairs" in check_6(3_795_000)
