@@ -2,7 +2,8 @@
 
 Its networks, weights/NAME.live, become scripts, since a page that is opened
 from a disk can load nothing else: _static/live/NAME.js has the file,
-compressed, in letters. Its pictures are photographs that scikit-image
+compressed, in letters. The page's own scripts become one, live/page.js, for a
+request each would be too many. Its pictures are photographs that scikit-image
 carries, each without any right reserved; they go into the page itself.
 """
 
@@ -26,6 +27,9 @@ PICTURES = (
     ("coffee.png", "cup of coffee", "A cup of coffee"),
     ("astronaut.png", "astronaut", "An astronaut in her suit"),
 )
+# The page's scripts in _static/, each after those that it needs.
+SCRIPTS = ("live-kernels", "live-network", "live-picture", "live-measure",
+           "live-page", "live-maps", "live-cost", "live")
 PLACE = "<!-- live: pictures -->"
 SIDE = 96
 
@@ -76,12 +80,16 @@ def script(path):
 
 
 def finish(app, error):
-    """Write the networks' scripts beside the page's own."""
+    """Write the networks' scripts and the page's own, joined."""
     if error or app.builder.format != "html":
         return
     folder = pathlib.Path(app.outdir, "_static", "live")
     folder.mkdir(parents=True, exist_ok=True)
-    for path in pathlib.Path(app.srcdir, "book", "weights").glob("*.live"):
+    book = pathlib.Path(app.srcdir, "book")
+    (folder / "page.js").write_text("\n".join(
+        (book / "_static" / f"{name}.js").read_text(encoding="utf8")
+        for name in SCRIPTS), encoding="utf8")
+    for path in (book / "weights").glob("*.live"):
         (folder / f"{path.stem}.js").write_text(
             script(path), encoding="ascii")
 
