@@ -2,7 +2,7 @@
 
 Its networks, weights/NAME.live, become scripts, since a page that is opened
 from a disk can load nothing else: _static/live/NAME.js has the file,
-compressed, in letters. The page's own scripts become one, live/page.js, for a
+compressed, in letters. The page's own scripts become one, live-joined.js, for a
 request each would be too many. Its pictures are photographs that scikit-image
 carries, each without any right reserved; they go into the page itself.
 """
@@ -86,7 +86,7 @@ def finish(app, error):
     folder = pathlib.Path(app.outdir, "_static", "live")
     folder.mkdir(parents=True, exist_ok=True)
     book = pathlib.Path(app.srcdir, "book")
-    (folder / "page.js").write_text("\n".join(
+    (folder.parent / "live-joined.js").write_text("\n".join(
         (book / "_static" / f"{name}.js").read_text(encoding="utf8")
         for name in SCRIPTS), encoding="utf8")
     for path in (book / "weights").glob("*.live"):
