@@ -2,9 +2,9 @@
 
 Its networks, weights/NAME.live, become scripts, since a page that is opened
 from a disk can load nothing else: _static/live/NAME.js has the file,
-compressed, in letters. The page's own scripts become one, live-joined.js, for a
-request each would be too many. Its pictures are photographs that scikit-image
-carries, each without any right reserved; they go into the page itself.
+compressed, in letters. The page's own scripts become one, live-joined.js,
+since a request each would be too many. Its pictures are photographs that
+scikit-image carries, each without any right reserved; they go into the page.
 """
 
 import base64
