@@ -5,6 +5,7 @@ import base64
 import csv
 import functools
 import gzip
+import hashlib
 import importlib
 import json
 import pathlib
@@ -36,6 +37,7 @@ from mobilenet import (
     recipes,
     records,
     training,
+    transfer,
 )
 
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
@@ -64,6 +66,9 @@ EXPERIMENTS = {
     for folder, round_of in (
         ("experiments", experiments), ("experiments-2", experiments_2))
     for arm in round_of.ARMS for seed in round_of.SEEDS}
+
+# Runs that chapter 14 goes on from.
+TRANSFERRED = {"eight": transfer.EIGHT}
 
 
 def start_of(recipe):
@@ -102,6 +107,13 @@ def built_cost(text):
     return int(table.macs.sum()), int(table.params.sum())
 
 
+def taught(recipe, images, labels):
+    """Return those images and labels that recipe does not leave out."""
+    left_out = [cifar10.CLASSES.index(one) for one in recipe["without"]]
+    keep = ~np.isin(labels, left_out)
+    return images[keep], labels[keep]
+
+
 def prepared(recipe):
     """Return what recipe trains: model, batches by epoch, validation, test.
 
@@ -116,15 +128,23 @@ def prepared(recipe):
     (images, labels), test = cifar10.load_cifar10()
     (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
+    if "without" in recipe:
+        images, labels = taught(recipe, images, labels)
+        aside = taught(recipe, *aside)
     epoch_data = batches.batches_of(recipe, images, labels)
     validation = batches.pipeline(
         *aside, 250, sides=recipe.get("sides", ())) if len(aside[0]) else None
     return model, epoch_data, validation, test
 
 
+def recipe_called(name):
+    """Return the recipe of that name, of an experiment or a long run."""
+    return {**recipes.RECIPES, **EXPERIMENTS, **TRANSFERRED}[name]
+
+
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = {**recipes.RECIPES, **EXPERIMENTS}[name], RUNS / name
+    recipe, folder = recipe_called(name), RUNS / name
     run = records.Run(folder)
     if (folder / "result.json").exists() and not again:
         records.read_json(folder / "result.json")
@@ -137,12 +157,13 @@ def train(name, again=False):
     model, epoch_data, validation, test = prepared(recipe)
     trained, rows = training.train(
         recipe, model, epoch_data, run, validation)
-    if name in EXPERIMENTS:  # which never see a test image
+    if name not in EXPERIMENTS:
+        model.set_weights(trained.get_weights())
+        records.save_weights(model, folder / "weights.npz")
+    if name in {**EXPERIMENTS, **TRANSFERRED}:  # which see no test image
         reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
     else:
         # Tested as stored, in float16, and in Keras's own layers.
-        model.set_weights(trained.get_weights())
-        records.save_weights(model, folder / "weights.npz")
         records.load_weights(model, folder / "weights.npz")
         logits = model.predict(batches.pipeline(*test, 250), verbose=0)
         reached = {"test_accuracy": records.write_answers(
@@ -241,6 +262,115 @@ def race():
               f" {experiments.RACE_GOAL:.1%}")
 
 
+def two_classes(images, labels):
+    """Return images of the new classes, and labels 0 and 1 for them."""
+    numbers = [cifar10.CLASSES.index(one) for one in transfer.NEW]
+    keep = np.isin(labels, numbers)
+    return images[keep], np.searchsorted(numbers, labels[keep])
+
+
+class Transfer:
+    """What the ways of chapter 14 start from, learn from and are judged by.
+
+    pool and aside are (images, labels) of the two new classes, old those of
+    the eight; pool may be learned from, the others are set aside.
+    """
+
+    def __init__(self):
+        """Load the images, and the network of eight classes."""
+        recipe, (data, _) = transfer.EIGHT, cifar10.load_cifar10()
+        pool, aside = batches.validation_split(*data, recipe["validation"])
+        self.pool, self.aside = two_classes(*pool), two_classes(*aside)
+        self.old, path = taught(recipe, *aside), start_of({"start": "eight"})
+        self.plain = built(recipe)
+        records.load_weights(self.plain, path)
+        self.weights = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.features = transfer.outputs(
+            transfer.feature_network(self.plain), self.pool[0])
+
+    def judges(self, places, seed):
+        """Return (images, labels) to judge by: not seed 0's, but other."""
+        if seed:
+            return self.aside
+        rest = np.setdiff1d(np.arange(len(self.pool[1])), places)
+        rest = rest[transfer.drawn(
+            self.pool[1][rest], transfer.SEARCH_IMAGES, 0)]
+        return self.pool[0][rest], self.pool[1][rest]
+
+    def network(self, way, places, seed, rate):
+        """Return a network with fused norms before it learns, and its heir.
+
+        The heir has a new last layer: trained on stored features, except
+        from scratch.
+        """
+        keras.utils.set_random_seed(seed)
+        base = built(transfer.EIGHT) if way == "scratch" else self.plain
+        base = training.with_fused_norm(
+            base, transfer.EIGHT["norm_momentum"])
+        heir = transfer.with_new_head(base, len(transfer.NEW))
+        if way != "scratch":
+            heir.layers[-1].set_weights(transfer.trained_head(
+                self.features[places], self.pool[1][places],
+                len(transfer.NEW), transfer.STEPS["frozen"][
+                    len(places) // len(transfer.NEW)], rate, seed))
+        return base, heir
+
+    def row(self, way, count, seed, rate, head_rate):
+        """Return what one way reaches with count images per class."""
+        start = time.perf_counter()
+        places = transfer.drawn(self.pool[1], count, seed)
+        base, heir = self.network(way, places, seed, head_rate)
+        if way != "frozen":
+            epoch_data = batches.batches_of(
+                {"batch": min(64, len(places)), "seed": seed,
+                 "augment": True}, *(part[places] for part in self.pool))
+            steps = transfer.STEPS[way][count]
+            transfer.learn(
+                heir, transfer.batches_for(steps, epoch_data), steps, rate,
+                moving=way != "tuned")
+        seconds = time.perf_counter() - start
+        images, labels = self.judges(places, seed)
+        share, old = transfer.share_correct(
+            transfer.outputs(heir, images), labels), ""
+        # The old last layer is put back where others have changed.
+        if seed and way not in ("scratch", "frozen"):
+            old = "{:.4f}".format(transfer.share_correct(
+                transfer.outputs(base, self.old[0]), self.old[1]))
+        return {
+            "way": way, "count": count, "seed": seed, "rate": rate,
+            "accuracy": f"{share:.4f}", "eight": old,
+            "seconds": f"{seconds:.1f}", "weights": self.weights,
+            "machine": records.machine(),
+            "tensorflow": records.versions()["tensorflow"]}
+
+
+def csv_rows(path):
+    """Return the rows of a CSV file, none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def transfer_curve():
+    """Teach two new classes in four ways: go on with runs/transfer.csv."""
+    path, task = RUNS / "transfer.csv", Transfer()
+    rows = csv_rows(path)
+    if any(row["weights"] != task.weights for row in rows):
+        raise ValueError(
+            f"{path} is of other weights than runs/eight has: remove it")
+    while todo := transfer.left(rows):
+        way, count, seed, rate = todo[0]
+        keras.backend.clear_session()
+        head_rate = rate if way == "frozen" or way == "scratch" else (
+            transfer.best_rate(rows, "frozen"))
+        rows.append({key: str(value) for key, value in task.row(
+            way, count, seed, rate, head_rate).items()})
+        records.write_rows(path, rows)
+        print(f"{len(todo) - 1} left:", *list(rows[-1].values())[:7],
+              flush=True)
+
+
 def quantize(name):
     """Make the int8 network of the recipe called name: weights/NAME.tflite.
 
@@ -305,11 +435,8 @@ def micro_row(name):
 
 def micro_rows():
     """Return {name: row} of runs/microcontroller.csv, empty without it."""
-    path = RUNS / "microcontroller.csv"
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf8", newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+    return {row["name"]: row
+            for row in csv_rows(RUNS / "microcontroller.csv")}
 
 
 def microcontroller(names):
@@ -437,19 +564,21 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m mobilenet")
     commands = parser.add_subparsers(required=True)
 
-    def command(function):
+    def command(function, name=None):
         added = commands.add_parser(
-            function.__name__, help=function.__doc__)
+            name or function.__name__, help=function.__doc__)
         added.set_defaults(function=function)
         return added
 
     one = command(train)
-    one.add_argument("name", choices=[*recipes.RECIPES, *EXPERIMENTS],
-                     metavar="NAME", help="of a recipe, or of an experiment")
+    one.add_argument("name", metavar="NAME",
+                     choices=[*recipes.RECIPES, *EXPERIMENTS, *TRANSFERRED],
+                     help="of a recipe, or of an experiment")
     one.add_argument("--again", action="store_true")
     command(experiment)
     command(summary)
     command(race)
+    command(transfer_curve, "transfer")
     one = command(quantize)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(microcontroller)
