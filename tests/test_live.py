@@ -56,8 +56,10 @@ def random_network(side=32, classes=10, **arguments):
 def layers_of(model):
     """Return a Keras network's layers as the command page packs them."""
     kinds = costs.count(model).set_index("layer").kind
-    return [command.int8_layer(layer, kinds[layer.name])
-            for layer in quantization.folded_layers(model)]
+    layers = command.int8_layers(model)
+    assert [layer.kind for layer in layers] == [
+        kinds[layer.name] for layer in layers]
+    return layers
 
 
 def content_of(model, classes=CLASSES, name="three layers"):

@@ -32,6 +32,7 @@ from mobilenet import (
     memory,
     micro,
     network,
+    own,
     photograph,
     quantization,
     recipes,
@@ -43,6 +44,7 @@ from mobilenet import (
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
 WEIGHTS = RUNS.parent / "weights"
 CLASSIFIER = "best-all"  # the run whose int8 network classify asks
+IMAGENET_ALPHA = 0.5  # of the network that own takes with --imagenet
 # Networks whose memory is measured: side, classes and what they are made of.
 MICRO = {
     "small": (32, 10, recipes.RECIPES["small"]["network"]),
@@ -142,6 +144,14 @@ def recipe_called(name):
     return {**recipes.RECIPES, **EXPERIMENTS, **TRANSFERRED}[name]
 
 
+def tested(model, folder, test):
+    """Return the share of test images correct by the weights in folder."""
+    # Tested as stored, in float16, and in Keras's own layers.
+    records.load_weights(model, folder / "weights.npz")
+    logits = model.predict(batches.pipeline(*test, 250), verbose=0)
+    return records.write_answers(folder, logits, test[1])
+
+
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
     recipe, folder = recipe_called(name), RUNS / name
@@ -163,11 +173,7 @@ def train(name, again=False):
     if name in {**EXPERIMENTS, **TRANSFERRED}:  # which see no test image
         reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
     else:
-        # Tested as stored, in float16, and in Keras's own layers.
-        records.load_weights(model, folder / "weights.npz")
-        logits = model.predict(batches.pipeline(*test, 250), verbose=0)
-        reached = {"test_accuracy": records.write_answers(
-            folder, logits, test[1])}
+        reached = {"test_accuracy": tested(model, folder, test)}
     records.write_result(folder, recipe, *cost(recipe), **reached)
     print((folder / "result.json").read_text())
 
@@ -317,8 +323,8 @@ class Transfer:
 
     def row(self, way, count, seed, rate, head_rate):
         """Return what one way reaches with count images per class."""
-        start = time.perf_counter()
-        places = transfer.drawn(self.pool[1], count, seed)
+        start, places = time.perf_counter(), transfer.drawn(
+            self.pool[1], count, seed)
         base, heir = self.network(way, places, seed, head_rate)
         if way != "frozen":
             epoch_data = batches.batches_of(
@@ -477,14 +483,10 @@ def first_block():
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def int8_layer(layer, kind):
-    """Return a Folded layer as a live.Layer, int8 per output channel."""
-    scales = quantization.kernel_scales(layer.kernel)
-    kernel = quantization.quantize(layer.kernel, scales, low=-127)
-    if kernel.shape[:2] == (1, 1):
-        kernel = kernel[0, 0]
-    return live.Layer(layer.name, kind, layer.stride, layer.low, layer.high,
-                      kernel, scales, layer.bias)
+def int8_layers(model):
+    """Return a Keras model's layers as live.Layers, int8 per channel."""
+    return [live.rounded(layer, quantization.kernel_scales(layer.kernel))
+            for layer in quantization.folded_layers(model)]
 
 
 def page(name):
@@ -495,12 +497,9 @@ def page(name):
     recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.live"
     model = built(recipe)
     records.load_weights(model, path.with_suffix(".npz"))
-    kinds = costs.count(model).set_index("layer").kind
     reached = records.read_json(RUNS / name / "result.json")["test_accuracy"]
     content = live.packed(
-        [int8_layer(layer, kinds[layer.name])
-         for layer in quantization.folded_layers(model)],
-        cifar10.CLASSES, model.input_shape[1], name,
+        int8_layers(model), cifar10.CLASSES, model.input_shape[1], name,
         f"MobileNet v1, {100 * reached:.2f} % of the test images correct in"
         " float32")
     records.write_whole(path, lambda file: file.write(content))
@@ -533,26 +532,117 @@ def printable(text):
         else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
-def classify(files):
+def start_for_own(imagenet):
+    """Return (network, name) that learns a reader's classes."""
+    if imagenet:
+        model = network.mobilenet_v1(
+            (160, 160, 3), 1, IMAGENET_ALPHA, activation="relu6")
+        transfer.set_imagenet_weights(model, IMAGENET_ALPHA)
+        return model, "Keras's MobileNet"
+    model = built(recipes.RECIPES[CLASSIFIER])
+    records.load_weights(model, WEIGHTS / f"{CLASSIFIER}.npz")
+    return model, f"the book's {CLASSIFIER}"
+
+
+def say_answers(pictures, places, guesses):
+    """Print how many answers are correct, and which are not."""
+    labels, names = pictures.labels[places], [*map(
+        printable, pictures.classes)]
+    likely = np.bincount(labels).max()
+    print(f"{np.sum(guesses == labels)} of {len(labels)} pictures set aside"
+          f" are correct; always the same answer would be {likely}")
+    print("true class (row) and answer (column):", ", ".join(names))
+    for name, row in zip(names, own.confusion(labels, guesses, len(names))):
+        print(*(f"{count:5}" for count in row), f" {name}")
+    for place, guess in zip(places, guesses):
+        if guess != pictures.labels[place]:
+            print(f"{printable(pictures.files[place])}: {names[guess]}")
+
+
+def write_own(name, start, heir, pictures, learned, aside):
+    """Write a taught network as NAME.tflite and NAME.live."""
+    content = quantization.converted(heir, "int8", own.with_extremes(
+        pictures.images[learned][:500]))
+    right = np.sum(pictures.labels[aside] == quantization.litert_logits(
+        content, pictures.images[aside]).argmax(axis=1))
+    print(f"as int8 {right} of {len(aside)} are correct")
+    about = (f"{start}, taught {len(pictures.classes)} classes by"
+             f" {len(learned)} pictures; {right} of {len(aside)} others"
+             " correct as int8")
+    for kind, data in (
+            ("tflite", content),
+            ("live", live.packed(
+                int8_layers(heir), pictures.classes, heir.input_shape[1],
+                pathlib.Path(name).name, about))):
+        path = pathlib.Path(f"{name}.{kind}")
+        path.write_bytes(data)
+        print(f"{printable(path)}: {len(data):,} bytes")
+
+
+def own_classes(folder, name="own", imagenet=False):
+    """Teach the classes of your own pictures, a folder for each.
+
+    Writes NAME.live, for the page On your device and classify, and
+    NAME.tflite, an int8 network.
+    """
+    begun, (model, start) = time.perf_counter(), start_for_own(imagenet)
+    pictures = own.own_images(folder, functools.partial(
+        quantization.picture, side=model.input_shape[1]))
+    for line in pictures.refused:
+        print("left out:", printable(line), file=sys.stderr)
+    learned, aside = own.split(
+        pictures.labels, pictures.classes, own.near_copies(pictures.images))
+    heir = transfer.with_taught_head(
+        model, pictures.images[learned], pictures.labels[learned],
+        len(pictures.classes))
+    say_answers(pictures, aside, transfer.outputs(
+        heir, pictures.images[aside]).argmax(axis=1))
+    write_own(name, start, heir, pictures, learned, aside)
+    print(f"{time.perf_counter() - begun:.0f} s in all")
+
+
+def asked(path=None):
+    """Return (side, classes, logits_of) of the network that is asked.
+
+    It is that of a .live file, computed in NumPy, or without a path the int8
+    network of the book. Raises ValueError naming a file that is none.
+    """
+    if path is None:
+        content = (WEIGHTS / f"{CLASSIFIER}.tflite").read_bytes()
+        return 32, cifar10.CLASSES, functools.partial(
+            quantization.litert_logits, content)
+    try:
+        header, layers = live.unpacked(pathlib.Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no network's file: {error}") from error
+    folded = [quantization.Folded(
+        one.name, live.float_kernel(one), one.bias, one.stride, one.low,
+        one.high) for one in layers]
+    return header["side"], header["classes"], lambda images: (
+        quantization.run(folded, quantization.scaled(images)))
+
+
+def classify(files, network=None):
     """Name what image files show, by the int8 network, a line each.
 
     A file that is no image has its line too; after all, SystemExit.
     """
-    content = (WEIGHTS / f"{CLASSIFIER}.tflite").read_bytes()
+    side, classes, logits_of = asked(network)
     refused = False
     for file in files:
         try:
-            images = quantization.picture(file)[None]
+            images = quantization.picture(file, side)[None]
         except ValueError as error:
             print(printable(error), file=sys.stderr)
             refused = True
             continue
-        logits = quantization.litert_logits(content, images)[0]
+        logits = logits_of(images)[0]
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         best = np.argsort(-shares)[:3]
         print(f"{printable(file)}: " + ", ".join(
-            f"{cifar10.CLASSES[i]} {100 * shares[i]:.0f} %" for i in best))
+            f"{printable(classes[i])} {100 * shares[i]:.0f} %"
+            for i in best))
     if refused:
         sys.exit(1)
 
@@ -592,6 +682,15 @@ def main():
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(classify)
     one.add_argument("files", nargs="+", metavar="IMAGE")
+    one.add_argument("--network", metavar="FILE",
+                     help="a .live file that own wrote")
+    one = command(own_classes, "own")
+    one.add_argument("folder", metavar="FOLDER",
+                     help="with a folder of pictures for each class")
+    one.add_argument("--name", default="own", help="of the files written")
+    one.add_argument("--imagenet", action="store_true",
+                     help="go on from Keras's MobileNet at 160 pixels, which"
+                     " is fetched; else from the book's best network")
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("function")(**arguments)

@@ -43,6 +43,26 @@ class Layer(NamedTuple):
     bias: np.ndarray
 
 
+def rounded(layer, scales):
+    """Return a Folded layer of quantization.py as a Layer, its kernel int8.
+
+    scales are those of its output channels. The last layer is called logits.
+    """
+    kernel = np.clip(np.round(layer.kernel / scales), -127, 127)
+    if kernel.shape[:2] == (1, 1):
+        kernel = kernel[0, 0]
+    kind = {4: "convolution", 3: "depthwise"}.get(
+        kernel.ndim, "dense" if layer.name == "logits" else "pointwise")
+    return Layer(layer.name, kind, layer.stride, layer.low, layer.high,
+                 kernel.astype(np.int8), scales, layer.bias)
+
+
+def float_kernel(layer):
+    """Return a Layer's kernel as float32 with three or four sides."""
+    kernel = layer.kernel * layer.scales
+    return kernel[None, None] if kernel.ndim == 2 else kernel
+
+
 def header_of(layer):
     """Return what a file's header says of a layer.
 

@@ -152,6 +152,36 @@ def trained_head(features, labels, classes, steps, rate, seed=0):
     return head.get_weights()
 
 
+def with_taught_head(
+        model, images, labels, classes, steps=300, rate=0.01):
+    """Return model with a new last layer that has learned uint8 images."""
+    features = outputs(feature_network(model), images)
+    heir = with_new_head(model, classes)
+    heir.layers[-1].set_weights(
+        trained_head(features, labels, classes, steps, rate))
+    return heir
+
+
+def set_imagenet_weights(model, alpha, weights="imagenet"):
+    """Give model, all but its last layer, Keras's weights from ImageNet.
+
+    model is a mobilenet_v1 of width alpha with activation="relu6" and an
+    even side, for which Keras has weights: 128, 160, 192 or 224 pixels.
+    weights is a file, or "imagenet", which Keras fetches. Raises OSError
+    where it cannot.
+    """
+    try:
+        theirs = keras.applications.MobileNet(
+            input_shape=model.input_shape[1:], alpha=alpha,
+            include_top=False, weights=weights)
+    except Exception as error:  # of the network, or of a file
+        reason = " ".join(str(error).split())
+        raise OSError(
+            f"the weights of Keras's MobileNet cannot be had ({reason})"
+            ) from error
+    model.set_weights(theirs.get_weights() + model.get_weights()[-2:])
+
+
 def best_rate(rows, way):
     """Return the rate that was best with seed 0, of equal ones the least.
 
