@@ -155,9 +155,9 @@ def test_near_copies_are_found_and_others_are_not():
 
 
 def test_a_chain_of_near_copies_is_one_group():
-    levels = np.array([0, 16, 8], np.uint8)  # the third joins the others
-    images = np.ones((3, 32, 32, 3), np.uint8) * levels[:, None, None, None]
-    assert len(set(own.near_copies(images[:2]))) == 2
+    levels = np.array([0, 8, 24, 16], np.uint8)  # the last joins the others
+    images = np.ones((4, 32, 32, 3), np.uint8) * levels[:, None, None, None]
+    assert len(set(own.near_copies(images[:3]))) == 2
     assert len(set(own.near_copies(images))) == 1
 
 
