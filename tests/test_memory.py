@@ -271,3 +271,14 @@ def test_the_command_measures_what_it_is_asked_for_and_keeps_the_rest(
     monkeypatch.setattr(sys, "argv", ["mobilenet", "microcontroller", "big"])
     with pytest.raises(SystemExit, match="no network is called big"):
         command.main()
+
+
+def test_without_the_interpreter_one_line_says_how_to_get_it(
+        monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(
+        command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["mobilenet", "microcontroller"])
+    with pytest.raises(SystemExit, match="pip install tflite-micro$"):
+        command.main()
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ import base64
 import csv
 import functools
 import gzip
-import importlib
+import importlib.util
 import json
 import pathlib
 import statistics
@@ -285,6 +285,10 @@ def micro_row(name):
     A trained one has its correct answers of 10,000 too, by the kernels that
     the small chips' interpreter agrees with to one step of int8.
     """
+    if not importlib.util.find_spec("tflite_micro"):
+        raise ValueError(
+            "no tflite-micro, which has the interpreter for small chips: on"
+            " Linux with an x86-64 processor, pip install tflite-micro")
     content, (side, classes, settings) = micro_file(name), MICRO[name]
     images, correct = noise(side), ""
     if (WEIGHTS / f"{name}.tflite").exists():
