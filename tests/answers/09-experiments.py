@@ -67,3 +67,34 @@ assert "still has depthwise" in check_6(planned(0.25, separable=True))
 assert "not 4" in check_6(planned(0.18, body=BODY))
 assert "nothing else" in check_6({**planned(0.09), "warmup": 3})
 assert "give a dictionary" in check_6(0.09)
+
+ENDS = ((0.96, 3.26), (-0.50, 1.80), (1.00, 3.30), (1.32, 3.62))
+assert check_7((*ENDS, "acd")) == "correct"
+assert check_7([*map(list, ENDS), "dca"]) == "correct"
+assert check_7([*np.array(ENDS), "acd"]) == "correct"
+assert "(a): that is the gain alone" in check_7(((2.11, 2.11), *ENDS[1:], "a"))
+assert "(a): the lower end" in check_7((ENDS[0][::-1], *ENDS[1:], "acd"))
+assert "(a): that is one standard error" in check_7(
+    ((1.55, 2.67), *ENDS[1:], "acd"))
+assert "(a): that is for one run each" in check_7(
+    ((0.12, 4.10), *ENDS[1:], "acd"))
+assert "(a): compare the means" in check_7(((0.51, 2.81), *ENDS[1:], "acd"))
+assert "(a): how far does" in check_7(((-1, 5.22), *ENDS[1:], "acd"))
+assert "(b): the middle" in check_7((ENDS[0], (3.12, 5.42), *ENDS[2:], "acd"))
+assert "(c): which is the gain" in check_7(
+    (*ENDS[:2], (-3.30, -1.00), ENDS[3], "acd"))
+assert "contain 0" in check_7((*ENDS, "abcd"))
+assert "one is missing" in check_7((*ENDS, "ac"))
+assert "letters as one text" in check_7((*ENDS, ("a", "c", "d")))
+assert "four pairs" in check_7((*ENDS[0], *ENDS[1:], "acd"))
+
+assert check_8((0.003, 0.01)) == "correct"
+assert check_8(np.array([0.003, 0.01])) == "correct"
+assert "the first: that is the highest" in check_8((0.1, 0.01))
+assert "the first: that is more than one s" in check_8((0.01, 0.01))
+assert "the first: a lower rate" in check_8((0.03, 0.01))
+assert "the first: there the training fails" in check_8((0.3, 0.01))
+assert "the second: that is more than one s" in check_8((0.003, 0.003))
+assert "the second: that is the highest" in check_8((0.003, 0.03))
+assert "one of the rates" in check_8((0.003, 0.02))
+assert check_8(0.003) == "give two rates"
