@@ -117,3 +117,27 @@ assert "rows, 10" in check_6((10, 11))
 assert "count steps from 1" in check_6((20, 10))
 assert "which images" in check_6((20, 1))
 assert "two numbers" in check_6(20)
+
+FIVE = (0.4, 0.6561, 0.6, 0.163, 0.5)
+assert check_7(FIVE) == "correct"
+assert check_7(np.array(FIVE)) == "correct"
+assert check_7([np.float32(0.4), 0.656, 0.6, 0.1631, 1 / 2]) == "correct"
+assert "(i): the batch has grown" in check_7((0.1, *FIVE[1:]))
+assert "(i): a larger batch" in check_7((0.025, *FIVE[1:]))
+assert "(i): that is by the root" in check_7((0.2, *FIVE[1:]))
+assert "(ii): after a step" in check_7((0.4, 0.6, *FIVE[2:]))
+assert "(ii): that is one small step" in check_7((0.4, 0.9, *FIVE[2:]))
+assert "(ii): that is the way" in check_7((0.4, 0.3439, *FIVE[2:]))
+assert "(iii): that is the step" in check_7((*FIVE[:2], 0.4, *FIVE[3:]))
+assert "(iii): that is with the old" in check_7((*FIVE[:2], 0.9, *FIVE[3:]))
+assert "(iii): one large step takes" in check_7(
+    (*FIVE[:2], 0.6561, *FIVE[3:]))
+assert "(iv): as a share" in check_7((*FIVE[:3], 0.0561, 0.5))
+assert "(iv): of the way of the four" in check_7((*FIVE[:3], 0.14, 0.5))
+assert "(iv): of the way, not" in check_7((*FIVE[:3], 0.0855, 0.5))
+assert "(iv): give a share of 1" in check_7((*FIVE[:3], 16.3, 0.5))
+assert "(v): that is where the small" in check_7((*FIVE[:4], 2))
+assert "(v): there the large step" in check_7((*FIVE[:4], 0.25))
+assert "(v): the large step has" in check_7((*FIVE[:4], 1))
+assert "(v): what does a step" in check_7((*FIVE[:4], 0.7))
+assert "give five numbers" in check_7(FIVE[:4])
