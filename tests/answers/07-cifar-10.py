@@ -106,3 +106,49 @@ assert "fraction" in check_5(0.0066)
 assert "search in x_rest" in check_5(100.0)
 assert "thumbnails of x_val" in check_5(33)
 assert "per cent" in check_5("0.66")
+
+
+def pair_print(inside=sorted, across=sorted, label=True, size=12):
+    """Return a fingerprint of pairs, made in one of several ways."""
+    def made(pairs, labels):
+        digests = across([
+            hashlib.sha256(b"".join(inside(map(bytes, pair)))
+                           + bytes([own] * label)).digest()
+            for pair, own in zip(pairs, labels)])
+        return hashlib.sha256(b"".join(digests)).hexdigest()[:size]
+    return made
+
+
+def excluded(digests):
+    """Return the bits that an odd number of digests have."""
+    found = 0
+    for digest in digests:
+        found ^= int.from_bytes(digest, "big")
+    return [found.to_bytes(32, "big")]
+
+
+def apart_labels(pairs, labels):
+    """Return a fingerprint in which images and labels are hashed apart."""
+    return pair_print(label=False)(pairs, labels) + str(sorted(labels))
+
+
+assert check_6(pair_print()) == "correct"
+assert check_6(pair_print(size=64)) == "correct"
+assert check_6(lambda pairs, labels: hash(frozenset(
+    (frozenset(pair), label, list(zip(pairs, labels)).count((pair, label)))
+    for pair, label in zip(pairs, labels)))) == "correct"
+assert "the order of the pairs" in check_6(pair_print(across=list))
+assert "the order within a pair" in check_6(pair_print(inside=list))
+assert "a byte is altered" in check_6(lambda pairs, labels: len(pairs))
+assert "labels are exchanged" in check_6(pair_print(label=False))
+assert "labels are exchanged" in check_6(apart_labels)
+assert "exchange partners" in check_6(lambda pairs, labels: sorted(
+    (image, label) for pair, label in zip(pairs, labels) for image in pair))
+assert "exchange a byte" in check_6(pair_print(
+    inside=lambda pair: [bytes(sorted(b"".join(pair)))]))
+assert "two times more" in check_6(
+    pair_print(across=lambda digests: sorted(set(digests))))
+assert "two times more" in check_6(pair_print(across=excluded))
+assert "returns None" in check_6(lambda pairs, labels: None)
+assert "without brackets" in check_6("6975d26f3ebc")
+assert "stops the check" in check_6(lambda pairs: pairs)
