@@ -69,3 +69,43 @@ assert "compare each" in check_6(
 assert check_6(
     {**solution_6, "over": ["bytes"]},
     {**of_drone[0], "bytes": 1e6}, (1, 64)) == "correct"
+
+assert check_7((0.135, 47, "adf")) == "correct"
+assert check_7([math.exp(-2), np.float64(47), "fda"]) == "correct"
+assert check_7(((1 - 0.0005)**4000, 47, "adf")) == "correct"
+assert "(i): the peak is not" in check_7((0.0183, 47, "adf"))
+assert "(i): count the steps, not" in check_7((0.99, 47, "adf"))
+assert "(i): count the steps of all" in check_7((0.905, 47, "adf"))
+assert "(i): the decay is multiplied" in check_7((math.exp(-40), 47, "adf"))
+assert "(i): that is what is lost" in check_7((0.865, 47, "adf"))
+assert "(i): give a share of 1" in check_7((13.5, 47, "adf"))
+assert "(i): what is the sum" in check_7((0.5, 47, "adf"))
+assert "(ii): after 46 epochs 1.01% is left" in check_7((0.135, 46, "adf"))
+assert "(ii): give a whole number" in check_7((0.135, 46.05, "adf"))
+assert "(ii): fewer are enough" in check_7((0.135, 48, "adf"))
+assert "(iii): training has pushed" in check_7((0.135, 47, "acdf"))
+assert "(iii): training has pushed" in check_7((0.135, 47, "adef"))
+assert "(iii): one is missing" in check_7((0.135, 47, "a"))
+assert "(iii): give letters" in check_7((0.135, 47, {"a", "d", "f"}))
+assert "give a share, a number" in check_7((0.135, "47", "adf"))
+
+assert check_8((7.2, 3.5, 5184, 1)) == "correct"
+assert check_8(np.array([7.2, 3.5, 5184, 1])) == "correct"
+assert check_8([np.float64(7.2), 3.5, 5184.0, np.int64(1)]) == "correct"
+assert "a bias of 7" in check_8((8.2, 4, 5184, 1))
+assert "a negative bias" in check_8((4.2, -0.5, 5184, 1))
+assert "ReLU6 of its bias" in check_8((5.2, 0, 5184, 1))
+assert "constant at the border" in check_8((9, 5.3, 5184, 1))
+assert "a bias of its own" in check_8((7, 2.5, 5184, 1))
+assert "constant times weight" in check_8((0.2, 1, 5184, 1))
+assert "does each channel go" in check_8((7.2, 3.5, 6912, 1))
+assert "one position" in check_8((7.2, 3.5, 81, 1))
+assert "the layer before, too" in check_8((7.2, 3.5, 2112, 1))
+assert "the layer after, too" in check_8((7.2, 3.5, 4800, 1))
+assert "the depthwise layer, too" in check_8((7.2, 3.5, 3456, 1))
+assert "FLOPs" in check_8((7.2, 3.5, 10_368, 1))
+assert "each of three layers" in check_8((7.2, 3.5, 1, 1))
+assert "a class, not a logit" in check_8((7.2, 3.5, 5184, 3))
+assert "stay the larger one" in check_8((7.2, 3.5, 5184, 2))
+assert "before and after" in check_8((7.2, 3.5, 5184, 0))
+assert "give four numbers" in check_8((7.2, 3.5, 5184))
