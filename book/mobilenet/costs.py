@@ -127,7 +127,7 @@ def shaped_weights(layer):
 
 
 def count(model):
-    """Return a DataFrame of a Keras model's costs, one row a layer.
+    """Return a DataFrame of a Keras model's costs, one row per layer.
 
     Columns: layer (name), kind, output (shape for one image), macs (for one
     image) and params (all weights, biases and batch-norm statistics). What
