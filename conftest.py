@@ -30,18 +30,17 @@ def pytest_runtest_call(item):
 
 
 ANSWERS = pathlib.Path(__file__).parent / "tests" / "answers"
-# Files that share one built site; then what takes longest, to be begun first.
-SITE = ("test_browser", "test_explorer", "test_live", "test_site",
-        "test_engines", "test_moving")
-LONGEST = ("site", "test_distributed", "11-deployment", "10-measured-speed",
-           "12-training-at-scale", "test_training", "test_records",
-           "08-training", "test_decks", "test_teaching", "test_assignments")
+# What takes longest, to be begun first; test_browser builds the site for all.
+LONGEST = ("test_browser", "test_distributed", "test_live", "11-deployment",
+           "test_explorer", "test_engines", "10-measured-speed",
+           "test_assignments", "12-training-at-scale", "test_training",
+           "test_site", "test_records", "08-training", "test_decks",
+           "test_teaching", "test_moving")
 
 
 def group_of(name):
-    """Return the group of a test, by its node's name: its file, or "site"."""
-    stem = pathlib.PurePath(name.split("::")[0]).stem
-    return "site" if stem in SITE else stem
+    """Return the group of a test, by its node's name: its file."""
+    return pathlib.PurePath(name.split("::")[0]).stem
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,25 +13,44 @@ FORK = "https://github.com/someone/a-fork"
 HUB = "https://hub.example.org"
 
 
+def built_once(factory, name, build):
+    """Return a site's folder: one of the run's processes builds it for all."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder, done = folder / name, folder / f"{name} is done"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        engines.waited(done.exists, 1800)
+    else:
+        try:
+            build(folder)
+        finally:
+            done.touch()
+    if not (folder / "_build" / "html" / "index.html").exists():
+        raise ValueError("the site could not be built: see the first error")
+    return folder / "_build" / "html"
+
+
 @pytest.fixture(scope="session")
 def private(tmp_path_factory):
     """The site as built where there is no repository; its folder."""
-    folder = tmp_path_factory.mktemp("private")
-    pages.build(folder)
-    return folder / "_build" / "html"
+    return built_once(tmp_path_factory, "private", pages.build)
 
 
 @pytest.fixture(scope="session")
 def published(private, tmp_path_factory):
     """The site as a fork on GitHub publishes it, with a hub; its folder."""
-    folder = tmp_path_factory.mktemp("published")
-    # What was read stays read; every page is written again.
-    shutil.copytree(private.parent, folder / "_build")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BOOK_JUPYTERHUB_URL", HUB)
-        patch.setenv("BOOK_COLAB_BRANCH", "colab")
-        pages.build(folder, repository=FORK)
-    return folder / "_build" / "html"
+    def build(folder):
+        # What was read stays read; every page is written again.
+        shutil.copytree(private.parent, folder / "_build")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BOOK_JUPYTERHUB_URL", HUB)
+            patch.setenv("BOOK_COLAB_BRANCH", "colab")
+            pages.build(folder, repository=FORK)
+
+    return built_once(tmp_path_factory, "published", build)
 
 
 @contextlib.contextmanager

