@@ -315,32 +315,11 @@ def test_those_who_ask_for_less_motion_get_none(running, home):
         assert moving == 0
 
 
-def drawn(page):
-    """Yield (bottom, top) of each text and figure of a PDF's page."""
-    place, line, kept = pikepdf.Matrix(), pikepdf.Matrix(), []
-    for operands, operator in pikepdf.parse_content_stream(page):
-        match str(operator):
-            case "q":
-                kept.append(place)
-            case "Q":
-                place = kept.pop()
-            case "cm":
-                place = pikepdf.Matrix(*map(float, operands)) @ place
-            case "Tm":
-                line = pikepdf.Matrix(*map(float, operands))
-            case "Td":
-                line = line.translated(*map(float, operands))
-            case "Tj" | "TJ":
-                yield ((line @ place).f,) * 2
-            case "Do":
-                yield tuple(sorted((place.f, place.f + place.d)))
-
-
 def blank(page):
     """Return which share of a page's height is its largest blank band."""
     height = edge = float(page.MediaBox[3])
     bands = []
-    for bottom, top in sorted(drawn(page), reverse=True):
+    for bottom, top in sorted(pages.drawn(page), reverse=True):
         bands.append(edge - top)
         edge = min(edge, bottom)
     return max([*bands, edge]) / height

@@ -148,6 +148,8 @@ CONTENTS = """async () => {
         entry.href = "#" + part.id;
         entry.append(heading.textContent, document.createElement("b"));
         contents.append(entry);
+        // The page's anchor, left before the break, could need a page alone.
+        part.prepend(part.previousElementSibling);
         part.style.breakBefore = "page";
     });
     contents.style.breakBefore = "page";
@@ -169,6 +171,36 @@ def landings(path):
         return {
             name[1:]: numbers[place[0].objgen]
             for name, place in book.Root.Dests.items()}
+
+
+def drawn(page):
+    """Yield (bottom, top) of each text and figure of a PDF's page."""
+    place, line, kept = pikepdf.Matrix(), pikepdf.Matrix(), []
+    for operands, operator in pikepdf.parse_content_stream(page):
+        match str(operator):
+            case "q":
+                kept.append(place)
+            case "Q":
+                place = kept.pop()
+            case "cm":
+                place = pikepdf.Matrix(*map(float, operands)) @ place
+            case "Tm":
+                line = pikepdf.Matrix(*map(float, operands))
+            case "Td":
+                line = line.translated(*map(float, operands))
+            case "Tj" | "TJ":
+                yield ((line @ place).f,) * 2
+            case "Do":
+                yield tuple(sorted((place.f, place.f + place.d)))
+
+
+def check_no_blank_page(path, foot=60):
+    """Raise ValueError naming pages of a PDF with nothing above their foot."""
+    with pikepdf.open(path) as book:
+        blank = [number for number, page in enumerate(book.pages, 1)
+                 if all(top < foot for _, top in drawn(page))]
+    if blank:
+        raise ValueError(f"{path} has blank pages: {blank}")
 
 
 def compressed(path):
@@ -205,6 +237,7 @@ def pdf(path):
         page.evaluate(NUMBERS, landings(path))
         write()
     compressed(path)
+    check_no_blank_page(path)
     return path
 
 
