@@ -16,7 +16,7 @@ import teaching
 # Folders end with a slash. tests/ has answers, and test.yml runs it; the two
 # guides of the project speak of both.
 LEFT_OUT = (
-    "course/", "tests/", "ledger/", ".ci/", ".github/workflows/test.yml",
+    "course/", "tests/", ".ci/", ".github/workflows/test.yml",
     "book/for-instructors.md", "book/chapter-notes.md", "CONTRIBUTING.md",
     "DECISIONS.md", ".pre-commit-config.yaml")
 PAGES = ("for-instructors", "chapter-notes")
