@@ -1,6 +1,7 @@
 """Settings of nbgrader for this course; commands are run from this folder."""
 
 import pathlib
+import re
 import secrets
 import sys
 
@@ -21,7 +22,10 @@ from grade import Apart, Once  # noqa: E402, beside this file
 
 c = get_config()  # noqa: F821, nbgrader puts it there
 
-c.CourseDirectory.course_id = "mobilenet"
+# The book's title, which a fork changes in one place, as nbgrader takes it.
+title = re.search(r"(?m)^title: (.+)$", (
+    pathlib.Path(__file__).parent.parent / "_config.yml").read_text("utf8"))[1]
+c.CourseDirectory.course_id = re.sub(r"\W+", "-", title.lower()).strip("-")
 
 # nbgrader's own steps, but that a submission runs apart from its tests.
 c.Autograde.sanitize_preprocessors = [

@@ -166,6 +166,7 @@ class Cycle:
         self.assignment, self.place = assignment, place
         shutil.copytree(COURSE, place, dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("release", "*.db"))
+        shutil.copy(COURSE.parent / "_config.yml", place.parent)
         command(place, "-m", "nbgrader", "generate_assignment", assignment)
         self.release = nbformat.read(
             place / "release" / assignment / f"{assignment}.ipynb",

@@ -5,8 +5,10 @@ import html.parser
 import json
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
+import unittest.mock
 import urllib.parse
 import xml.etree.ElementTree
 
@@ -15,6 +17,7 @@ import pages
 import pytest
 import repository_links
 import uploads
+import yaml
 from fontTools.ttLib import TTFont
 from PIL import Image
 
@@ -343,3 +346,28 @@ def test_the_git_remote_is_used_where_no_address_is_set(monkeypatch, tmp_path):
         subprocess.run(["git", "-C", tmp_path, *command], check=True)
     url = repository_links.repository_url(str(tmp_path))
     assert url == "https://github.com/a/b"
+
+
+def test_a_fork_is_renamed_in_one_place(tmp_path, monkeypatch):
+    root = pathlib.Path(pages.__file__).parent.parent
+    for name in ("_config.yml", "CITATION.cff", "course/nbgrader_config.py",
+                 "course/grade.py", "course/apart.py", "course/wire.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    settings = tmp_path / "_config.yml"
+    settings.write_text(settings.read_text("utf8").replace(
+        pages.title(), "Small Networks, 2027"), "utf8")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setenv("BOOK_REPO_URL", "https://github.com/Someone/nets")
+    assert pages.slug() == "small-networks-2027"
+    cited = yaml.safe_load(pages.citation("v2.1", "2027-03-01"))
+    assert cited["title"] == "Small Networks, 2027"
+    assert cited["repository-code"] == "https://github.com/Someone/nets"
+    assert cited["url"] == "https://someone.github.io/nets/"
+    assert cited["version"] == "2.1"
+    assert str(cited["date-released"]) == "2027-03-01"
+    pytest.importorskip("nbgrader")
+    made = unittest.mock.MagicMock()
+    runpy.run_path(str(tmp_path / "course" / "nbgrader_config.py"),
+                   {"get_config": lambda: made})
+    assert made.CourseDirectory.course_id == pages.slug()

@@ -1,11 +1,12 @@
 """Serve, measure and print the built book.
 
     python tools/pages.py pdf [FILE]        the whole book as one PDF
+    python tools/pages.py cite [VERSION DATE]   CITATION.cff of a release
     python tools/pages.py measure [PAGE...] weight and scores, ours and stock
     python tools/pages.py engines [PAGE...] what each engine shows wrong
 
-All need Chromium on the PATH (Debian: apt-get install chromium) or its
-place in CHROMIUM; measure needs npm too, which installs Lighthouse, and
+All but cite need Chromium on the PATH (Debian: apt-get install chromium), or
+its place in CHROMIUM; measure needs npm too, which installs Lighthouse, and
 engines what tools/engines.py names.
 """
 
@@ -17,6 +18,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,35 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic",
     "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run")
+
+
+def title():
+    """Return the book's title, which _config.yml alone decides."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["title"]
+
+
+def slug():
+    """Return the title as files and courses are named after it."""
+    return re.sub(r"\W+", "-", title().lower()).strip("-")
+
+
+def citation(version="", date=""):
+    """Return CITATION.cff of a release: its title, its addresses, its date.
+
+    The addresses are those that the site is built with; without a repository
+    there are none.
+    """
+    sys.path.insert(0, str(ROOT / "book" / "_extensions"))
+    import repository_links
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))
+    repository = repository_links.repository_url(ROOT)
+    found = {
+        "title": title(), "repository-code": repository,
+        "url": os.environ.get("BOOK_SITE_URL") or (
+            repository_links.pages_url(repository)),
+        "version": version.removeprefix("v"), "date-released": date}
+    cited |= {key: value for key, value in found.items() if value}
+    return yaml.safe_dump(cited, sort_keys=False, allow_unicode=True)
 
 
 def chromium():
@@ -419,9 +450,11 @@ if __name__ == "__main__":
     try:
         match sys.argv[1:]:
             case ["pdf", *rest]:
-                print(pdf(rest[0] if rest else "mobilenet.pdf"))
+                print(pdf(rest[0] if rest else f"{slug()}.pdf"))
             case ["measure", *rest]:
                 measure(rest)
+            case ["cite", *rest]:
+                print(citation(*rest), end="")
             case ["engines", *rest]:
                 engines(rest)
             case _:
