@@ -407,30 +407,27 @@ def test_without_litert_tensorflows_copy_gives_the_same_answers(
 @pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
 @pytest.mark.parametrize("name", sorted(
     path.stem for path in (BOOK / "weights").glob("*.tflite")))
-def test_forms_of_a_committed_network_on_the_real_test_images(name):
-    """What is expected of int8, on all 10,000; run with -s to read it."""
+def test_int8_of_a_committed_network_on_the_real_test_images(name):
+    """What is expected of it, on all 10,000; run with -s to read it."""
     recipe = recipes.RECIPES[name]
     model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
     records.load_weights(model, BOOK / "weights" / f"{name}.npz")
     training_set, (images, labels) = cifar10.load_cifar10()
     (kept, _), _ = batches.validation_split(
         *training_set, recipe["validation"])
+    # Chapter 11 asks all four forms, of a third network.
     files = {form: quantization.converted(model, form, kept[:500])
-             for form in ("float32", "float16", "dynamic", "int8")}
+             for form in ("float32", "int8")}
     files["committed"] = (BOOK / "weights" / f"{name}.tflite").read_bytes()
     accuracy = {}
-    for form, content in files.items():
-        logits = quantization.litert_logits(content, images, 2, 250)
+    for form in ("int8", "committed"):
+        logits = quantization.litert_logits(files[form], images, 2, 250)
         accuracy[form] = 100 * np.mean(logits.argmax(axis=1) == labels)
         print(f"{name}, {form}: {accuracy[form]:.2f} %,"
-              f" {len(content):,} bytes")
+              f" {len(files[form]):,} bytes")
     result = json.loads((BOOK / "runs" / name / "result.json").read_text())
-    recorded = 100 * result["test_accuracy"]
-    assert abs(accuracy["float32"] - recorded) < 0.06
-    assert abs(accuracy["float16"] - recorded) < 0.1
-    assert abs(accuracy["dynamic"] - recorded) < 0.3
     assert abs(accuracy["int8"] - accuracy["committed"]) < 0.3
-    assert accuracy["committed"] > accuracy["float32"] - 0.5
+    assert accuracy["committed"] > 100 * result["test_accuracy"] - 0.5
     # A byte for four, 28 for a channel (chapter 11), and some names.
     channels = sum(variable.shape[0] for variable in model.weights
                    if variable.path.endswith("gamma")) + 10
