@@ -27,6 +27,7 @@ from mobilenet import (
     network,
     quantization,
     records,
+    transfer,
 )
 from PIL import Image
 from test_browser import opened as guarded
@@ -56,8 +57,10 @@ def random_network(side=32, classes=10, **arguments):
 def layers_of(model):
     """Return a Keras network's layers as the command page packs them."""
     kinds = costs.count(model).set_index("layer").kind
-    return [command.int8_layer(layer, kinds[layer.name])
-            for layer in quantization.folded_layers(model)]
+    layers = command.int8_layers(model)
+    assert [layer.kind for layer in layers] == [
+        kinds[layer.name] for layer in layers]
+    return layers
 
 
 def content_of(model, classes=CLASSES, name="three layers"):
@@ -467,6 +470,26 @@ def test_the_reader_answers_before_the_network(opened, tiny_file):
     page.locator(".live-sample").nth(1).click()
     for place in ("#live-answer", "#live-maps"):
         page.locator(place).wait_for(state="hidden")
+
+
+def test_classes_of_ones_own_are_asked_for_and_answered(
+        opened, tiny, tmp_path):
+    names = ["blue <b>mug</b>", "머그잔", "none"]
+    heir = transfer.with_new_head(tiny, 3)
+    (tmp_path / "own.live").write_bytes(content_of(heir, names))
+    page, picture = opened(), file_of(photograph(64, 48), "PNG")
+    chosen(loaded(page, tmp_path / "own.live"), picture)
+    page.locator("#live-asked").wait_for()
+    assert page.locator("#live-guesses button").all_inner_texts() == [
+        *names, NONE]
+    page.get_by_role("button", name=names[1], exact=True).click()
+    page.locator("#live-answer").wait_for()
+    (logits,) = python_logits(
+        (tmp_path / "own.live").read_bytes(),
+        quantization.picture(io.BytesIO(picture))[None])
+    rows = page.locator("#live-shares tbody tr").all_inner_texts()
+    assert [row.split("\t")[0].strip() for row in rows] == [
+        names[k] for k in np.argsort(-logits)]
 
 
 def test_a_picture_of_no_class_is_said_to_be_one(opened, tiny_file):

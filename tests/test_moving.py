@@ -83,6 +83,9 @@ def test_a_figure_asks_then_plays_pauses_and_steps(window, home, name):
         const last = Number(slider().max);
         slider().value = last;
         slider().dispatchEvent(new Event("input")), texts.push(text());
+        button("Again").click(), texts.push(text());
+        slider().value = last;
+        slider().dispatchEvent(new Event("input"));
         button("Play").click();  // from the beginning
         const played = slider().value;
         while (slider().value === played)
@@ -92,10 +95,10 @@ def test_a_figure_asks_then_plays_pauses_and_steps(window, home, name):
         await new Promise((done) => setTimeout(done, 1500));
         return {asks, verdict, texts, last, played,
                 stood: slider().value === paused, wrong};""", name)
-    first, second, again, end = found["texts"]
-    assert found["asks"] == [True, True]
+    first, second, back, end, again = found["texts"]
+    assert found["asks"] == [False, True]  # the picture stays, for its prose
     assert found["verdict"].startswith(("Correct. ", "Not "))
-    assert first == again and end not in (first, "")
+    assert first == back == again and end not in (first, "")
     assert found["last"] > 2 and found["played"] == "0" and found["stood"]
     assert found["wrong"] == [] and second
 
@@ -191,6 +194,15 @@ def test_the_network_costs_what_count_says(window, home):
     assert found == [
         [row.layer, row.macs, row.params, norms.get(f"{row.layer}_bn", 0)]
         for row in table.itertuples() if row.macs]
+
+
+def test_the_classifier_gains_most_where_the_image_shrinks():
+    shares = []
+    for side in (224, 32):
+        table = costs.count(network.mobilenet_v1((side, side, 3), 1000))
+        macs = table.groupby("kind").macs.sum()
+        shares.append(macs / macs.sum())
+    assert (shares[1] - shares[0]).idxmax() == "dense"
 
 
 @pytest.mark.parametrize("filters", (1, 64))

@@ -2,8 +2,8 @@
 
 A code cell whose metadata says {"moving": "window"} draws a still picture.
 On the site a button stands below it, and on a click the figure of
-_static/moving/window.js takes the picture's place. Where no script runs, on
-paper and in Colab the picture stays.
+_static/moving/window.js takes the button's place. Where no script runs, on
+paper and in Colab there is the picture alone.
 """
 
 import pathlib

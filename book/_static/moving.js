@@ -85,14 +85,18 @@
       return button;
     };
     const play = control("Play", () => timer ? pause() : start());
+    const forward = control("Step", () => go(
+      step === scene.steps - 1 ? 0 : step + 1));
+    const count = element("span", {"aria-hidden": "true"});
     const stage = element("div", {class: "moving-stage"});
 
     function show(to) {
       step = Math.max(0, Math.min(to, scene.steps - 1));
       text.textContent = scene.show(step);
       slider.value = step;
-      slider.setAttribute(
-        "aria-valuetext", `step ${step + 1} of ${scene.steps}`);
+      count.textContent = `step ${step + 1} of ${scene.steps}`;
+      slider.setAttribute("aria-valuetext", count.textContent);
+      forward.textContent = step === scene.steps - 1 ? "Again" : "Step";
     }
 
     function pause() {
@@ -124,8 +128,7 @@
     }
 
     const controls = element("div", {class: "moving-controls"},
-      control("Back", () => go(step - 1)), play,
-      control("Step", () => go(step + 1)), slider);
+      control("Back", () => go(step - 1)), play, forward, slider, count);
     slider.addEventListener("input", () => go(Number(slider.value)));
     // Nothing moves by itself for those who asked for less motion.
     const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -154,16 +157,14 @@
     place.replaceChildren(guess, ...shown);
   }
 
-  /* Offer the figure below each picture that it takes the place of. */
+  /* Offer the figure below each picture that it sets in motion. */
   window.movingFigure = (name, figure) => {
     figures[name] = figure.arithmetic;
     const places = document.querySelectorAll(`.moving[data-moving="${name}"]`);
     for (const place of places) {
-      const picture = place.parentElement.querySelector("img");
       const button = element(
         "button", {type: "button", class: "moving-open"}, figure.title);
       button.addEventListener("click", () => {
-        if (picture) picture.hidden = true;
         open(place, figure);
         place.querySelector("button").focus({preventScroll: true});
       });

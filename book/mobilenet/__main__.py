@@ -5,6 +5,7 @@ import base64
 import csv
 import functools
 import gzip
+import hashlib
 import importlib.util
 import json
 import pathlib
@@ -31,16 +32,19 @@ from mobilenet import (
     memory,
     micro,
     network,
+    own,
     photograph,
     quantization,
     recipes,
     records,
     training,
+    transfer,
 )
 
 RUNS = pathlib.Path(__file__).parent.parent / "runs"
 WEIGHTS = RUNS.parent / "weights"
 CLASSIFIER = "best-all"  # the run whose int8 network classify asks
+IMAGENET_ALPHA = 0.5  # of the network that own takes with --imagenet
 # Networks whose memory is measured: side, classes and what they are made of.
 MICRO = {
     "small": (32, 10, recipes.RECIPES["small"]["network"]),
@@ -64,6 +68,9 @@ EXPERIMENTS = {
     for folder, round_of in (
         ("experiments", experiments), ("experiments-2", experiments_2))
     for arm in round_of.ARMS for seed in round_of.SEEDS}
+
+# Runs that chapter 14 goes on from.
+TRANSFERRED = {"eight": transfer.EIGHT}
 
 
 def start_of(recipe):
@@ -102,6 +109,13 @@ def built_cost(text):
     return int(table.macs.sum()), int(table.params.sum())
 
 
+def taught(recipe, images, labels):
+    """Return those images and labels that recipe does not leave out."""
+    left_out = [cifar10.CLASSES.index(one) for one in recipe["without"]]
+    keep = ~np.isin(labels, left_out)
+    return images[keep], labels[keep]
+
+
 def prepared(recipe):
     """Return what recipe trains: model, batches by epoch, validation, test.
 
@@ -116,15 +130,31 @@ def prepared(recipe):
     (images, labels), test = cifar10.load_cifar10()
     (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
+    if "without" in recipe:
+        images, labels = taught(recipe, images, labels)
+        aside = taught(recipe, *aside)
     epoch_data = batches.batches_of(recipe, images, labels)
     validation = batches.pipeline(
         *aside, 250, sides=recipe.get("sides", ())) if len(aside[0]) else None
     return model, epoch_data, validation, test
 
 
+def recipe_called(name):
+    """Return the recipe of that name, of an experiment or a long run."""
+    return {**recipes.RECIPES, **EXPERIMENTS, **TRANSFERRED}[name]
+
+
+def tested(model, folder, test):
+    """Return the share of test images correct by the weights in folder."""
+    # Tested as stored, in float16, and in Keras's own layers.
+    records.load_weights(model, folder / "weights.npz")
+    logits = model.predict(batches.pipeline(*test, 250), verbose=0)
+    return records.write_answers(folder, logits, test[1])
+
+
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = {**recipes.RECIPES, **EXPERIMENTS}[name], RUNS / name
+    recipe, folder = recipe_called(name), RUNS / name
     run = records.Run(folder)
     if (folder / "result.json").exists() and not again:
         records.read_json(folder / "result.json")
@@ -137,16 +167,13 @@ def train(name, again=False):
     model, epoch_data, validation, test = prepared(recipe)
     trained, rows = training.train(
         recipe, model, epoch_data, run, validation)
-    if name in EXPERIMENTS:  # which never see a test image
-        reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
-    else:
-        # Tested as stored, in float16, and in Keras's own layers.
+    if name not in EXPERIMENTS:
         model.set_weights(trained.get_weights())
         records.save_weights(model, folder / "weights.npz")
-        records.load_weights(model, folder / "weights.npz")
-        logits = model.predict(batches.pipeline(*test, 250), verbose=0)
-        reached = {"test_accuracy": records.write_answers(
-            folder, logits, test[1])}
+    if name in {**EXPERIMENTS, **TRANSFERRED}:  # which see no test image
+        reached = {"val_accuracy": float(rows[-1]["val_accuracy"])}
+    else:
+        reached = {"test_accuracy": tested(model, folder, test)}
     records.write_result(folder, recipe, *cost(recipe), **reached)
     print((folder / "result.json").read_text())
 
@@ -241,6 +268,116 @@ def race():
               f" {experiments.RACE_GOAL:.1%}")
 
 
+def two_classes(images, labels):
+    """Return images of the new classes, and labels 0 and 1 for them."""
+    numbers = [cifar10.CLASSES.index(one) for one in transfer.NEW]
+    keep = np.isin(labels, numbers)
+    return images[keep], np.searchsorted(numbers, labels[keep])
+
+
+class Transfer:
+    """What the ways of chapter 14 start from, learn from and are judged by.
+
+    pool and aside are (images, labels) of the two new classes, old those of
+    the eight; pool may be learned from, the others are set aside.
+    """
+
+    def __init__(self):
+        """Load the images, and the network of eight classes."""
+        recipe, (data, _) = transfer.EIGHT, cifar10.load_cifar10()
+        pool, aside = batches.validation_split(*data, recipe["validation"])
+        self.pool, self.aside = two_classes(*pool), two_classes(*aside)
+        self.old, path = taught(recipe, *aside), start_of({"start": "eight"})
+        self.plain = built(recipe)
+        records.load_weights(self.plain, path)
+        self.weights = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.features = transfer.outputs(
+            transfer.feature_network(self.plain), self.pool[0])
+
+    def judges(self, places, seed):
+        """Return (images, labels) to judge by: not seed 0's, but other."""
+        if seed:
+            return self.aside
+        rest = np.setdiff1d(np.arange(len(self.pool[1])), places)
+        rest = rest[transfer.drawn(
+            self.pool[1][rest], transfer.SEARCH_IMAGES, 0)]
+        return self.pool[0][rest], self.pool[1][rest]
+
+    def network(self, way, places, seed, rate):
+        """Return a network with fused norms before it learns, and its heir.
+
+        The heir has a new last layer: trained on stored features, except
+        from scratch.
+        """
+        keras.utils.set_random_seed(seed)
+        new = way in transfer.UNTRAINED
+        base = built(transfer.EIGHT) if new else self.plain
+        base = training.with_fused_norm(
+            base, transfer.EIGHT["norm_momentum"])
+        heir = transfer.with_new_head(base, len(transfer.NEW))
+        if not new:
+            heir.layers[-1].set_weights(transfer.trained_head(
+                self.features[places], self.pool[1][places],
+                len(transfer.NEW), transfer.STEPS["frozen"][
+                    len(places) // len(transfer.NEW)], rate, seed))
+        return base, heir
+
+    def row(self, way, count, seed, rate, head_rate):
+        """Return what one way reaches with count images per class."""
+        start, places = time.perf_counter(), transfer.drawn(
+            self.pool[1], count, seed)
+        base, heir = self.network(way, places, seed, head_rate)
+        if way != "frozen":
+            epoch_data = batches.batches_of(
+                {"batch": min(64, len(places)), "seed": seed,
+                 "augment": True}, *(part[places] for part in self.pool))
+            steps = transfer.STEPS[way][count]
+            transfer.learn(
+                heir, transfer.batches_for(steps, epoch_data), steps, rate,
+                moving=way != "tuned")
+        seconds = time.perf_counter() - start
+        images, labels = self.judges(places, seed)
+        share, old = transfer.share_correct(
+            transfer.outputs(heir, images), labels), ""
+        # The old last layer is put back where others have changed.
+        if seed and way not in (*transfer.UNTRAINED, "frozen"):
+            old = "{:.4f}".format(transfer.share_correct(
+                transfer.outputs(base, self.old[0]), self.old[1]))
+        return {
+            "way": way, "count": count, "seed": seed, "rate": rate,
+            "accuracy": f"{share:.4f}", "eight": old,
+            "seconds": f"{seconds:.1f}", "weights": self.weights,
+            "machine": records.machine(),
+            "tensorflow": records.versions()["tensorflow"]}
+
+
+def csv_rows(path):
+    """Return the rows of a CSV file, none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def transfer_curve():
+    """Teach two new classes in four ways: go on with runs/transfer.csv."""
+    path, task = RUNS / "transfer.csv", Transfer()
+    rows = csv_rows(path)
+    if any(row["weights"] != task.weights for row in rows):
+        raise ValueError(
+            f"{path} is of other weights than runs/eight has: remove it")
+    while todo := transfer.left(rows):
+        way, count, seed, rate = todo[0]
+        keras.backend.clear_session()
+        head_rate = rate if way in (*transfer.UNTRAINED, "frozen") else (
+            transfer.best_rate(rows, "frozen"))
+        rows.append({key: str(value) for key, value in task.row(
+            way, count, seed, rate, head_rate).items()})
+        records.write_rows(path, rows)
+        print(f"{len(todo) - 1} left:", *list(rows[-1].values())[:7],
+              flush=True)
+
+
 def quantize(name):
     """Make the int8 network of the recipe called name: weights/NAME.tflite.
 
@@ -309,11 +446,8 @@ def micro_row(name):
 
 def micro_rows():
     """Return {name: row} of runs/microcontroller.csv, empty without it."""
-    path = RUNS / "microcontroller.csv"
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf8", newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+    return {row["name"]: row
+            for row in csv_rows(RUNS / "microcontroller.csv")}
 
 
 def microcontroller(names):
@@ -354,14 +488,10 @@ def first_block():
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def int8_layer(layer, kind):
-    """Return a Folded layer as a live.Layer, int8 per output channel."""
-    scales = quantization.kernel_scales(layer.kernel)
-    kernel = quantization.quantize(layer.kernel, scales, low=-127)
-    if kernel.shape[:2] == (1, 1):
-        kernel = kernel[0, 0]
-    return live.Layer(layer.name, kind, layer.stride, layer.low, layer.high,
-                      kernel, scales, layer.bias)
+def int8_layers(model):
+    """Return a Keras model's layers as live.Layers, int8 per channel."""
+    return [live.rounded(layer, quantization.kernel_scales(layer.kernel))
+            for layer in quantization.folded_layers(model)]
 
 
 def page(name):
@@ -372,12 +502,9 @@ def page(name):
     recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.live"
     model = built(recipe)
     records.load_weights(model, path.with_suffix(".npz"))
-    kinds = costs.count(model).set_index("layer").kind
     reached = records.read_json(RUNS / name / "result.json")["test_accuracy"]
     content = live.packed(
-        [int8_layer(layer, kinds[layer.name])
-         for layer in quantization.folded_layers(model)],
-        cifar10.CLASSES, model.input_shape[1], name,
+        int8_layers(model), cifar10.CLASSES, model.input_shape[1], name,
         f"MobileNet v1, {100 * reached:.2f} % of the test images correct in"
         " float32")
     records.write_whole(path, lambda file: file.write(content))
@@ -410,26 +537,121 @@ def printable(text):
         else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
-def classify(files):
+def start_for_own(imagenet):
+    """Return (network, name) that learns a reader's classes."""
+    if imagenet:
+        model = network.mobilenet_v1(
+            (160, 160, 3), 1, IMAGENET_ALPHA, activation="relu6")
+        transfer.set_imagenet_weights(model, IMAGENET_ALPHA)
+        return model, "Keras's MobileNet"
+    model = built(recipes.RECIPES[CLASSIFIER])
+    records.load_weights(model, WEIGHTS / f"{CLASSIFIER}.npz")
+    return model, f"the book's {CLASSIFIER}"
+
+
+def say_answers(pictures, places, guesses):
+    """Print how many answers are correct, and which are not."""
+    labels, names = pictures.labels[places], [*map(
+        printable, pictures.classes)]
+    likely = np.bincount(labels).max()
+    print(f"{np.sum(guesses == labels)} of {len(labels)} pictures set aside"
+          f" are correct; always the same answer would be {likely}")
+    print("true class (row) and answer (column):", ", ".join(names))
+    for name, row in zip(names, own.confusion(labels, guesses, len(names))):
+        print(*(f"{count:5}" for count in row), f" {name}")
+    for place, guess in zip(places, guesses):
+        if guess != pictures.labels[place]:
+            print(f"{printable(pictures.files[place])}: {names[guess]}")
+
+
+def write_own(name, start, heir, pictures, learned, aside):
+    """Write a taught network as NAME.tflite and NAME.live."""
+    content = quantization.converted(heir, "int8", own.with_extremes(
+        pictures.images[learned][::-(-len(learned) // 500)]))
+    right = np.sum(pictures.labels[aside] == quantization.litert_logits(
+        content, pictures.images[aside]).argmax(axis=1))
+    print(f"as int8 {right} of {len(aside)} are correct")
+    about = (f"{start}, taught {len(pictures.classes)} classes by"
+             f" {len(learned)} pictures; {right} of {len(aside)} others"
+             " correct as int8")
+    for kind, data in (
+            ("tflite", content),
+            ("live", live.packed(
+                int8_layers(heir), pictures.classes, heir.input_shape[1],
+                pathlib.Path(name).name, about))):
+        path = pathlib.Path(f"{name}.{kind}")
+        path.write_bytes(data)
+        print(f"{printable(path)}: {len(data):,} bytes")
+
+
+def own_classes(folder, name="own", imagenet=False, near=10):
+    """Teach the classes of your own pictures, a folder for each.
+
+    Writes NAME.live, for the page On your device and classify, and
+    NAME.tflite, an int8 network. near is own.near_copies's.
+    """
+    begun = time.perf_counter()
+    if not pathlib.Path(name).absolute().parent.is_dir():
+        raise ValueError(f"there is no folder to write {name}.live to")
+    pictures = own.own_images(folder, functools.partial(
+        quantization.picture, side=160 if imagenet else 32))
+    for line in pictures.refused:
+        print("left out:", printable(line), file=sys.stderr)
+    copies = own.near_copies(pictures.images, near)
+    learned, aside = own.split(pictures.labels, pictures.classes, copies)
+    print(f"{len(set(copies))} of {len(copies)} pictures differ")
+    model, start = start_for_own(imagenet)
+    heir = transfer.with_taught_head(
+        model, pictures.images[learned], pictures.labels[learned],
+        len(pictures.classes))
+    say_answers(pictures, aside, transfer.outputs(
+        heir, pictures.images[aside]).argmax(axis=1))
+    write_own(name, start, heir, pictures, learned, aside)
+    print(f"{time.perf_counter() - begun:.0f} s in all")
+
+
+def asked(path=None):
+    """Return (side, classes, logits_of) of the network that is asked.
+
+    It is that of a .live file, computed in NumPy, or without a path the int8
+    network of the book. Raises ValueError naming a file that is none.
+    """
+    if path is None:
+        content = (WEIGHTS / f"{CLASSIFIER}.tflite").read_bytes()
+        return 32, cifar10.CLASSES, functools.partial(
+            quantization.litert_logits, content)
+    try:
+        header, layers = live.unpacked(pathlib.Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no network's file: {error}") from error
+    folded = [quantization.Folded(
+        one.name, live.float_kernel(one), one.bias, one.stride, one.low,
+        one.high) for one in layers]
+    return header["side"], header["classes"], lambda images: (
+        quantization.run(folded, quantization.scaled(images)))
+
+
+def classify(files, network=None):
     """Name what image files show, by the int8 network, a line each.
 
     A file that is no image has its line too; after all, SystemExit.
     """
-    content = (WEIGHTS / f"{CLASSIFIER}.tflite").read_bytes()
+    side, classes, logits_of = asked(network)
     refused = False
     for file in files:
         try:
-            images = quantization.picture(file)[None]
+            images = quantization.picture(file, side)[None]
         except ValueError as error:
             print(printable(error), file=sys.stderr)
             refused = True
             continue
-        logits = quantization.litert_logits(content, images)[0]
+        logits = logits_of(images)[0]
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         best = np.argsort(-shares)[:3]
         print(f"{printable(file)}: " + ", ".join(
-            f"{cifar10.CLASSES[i]} {100 * shares[i]:.0f} %" for i in best))
+            f"{printable(classes[i])} {100 * shares[i]:.0f} %"
+            for i in best))
     if refused:
         sys.exit(1)
 
@@ -441,19 +663,21 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m mobilenet")
     commands = parser.add_subparsers(required=True)
 
-    def command(function):
+    def command(function, name=None):
         added = commands.add_parser(
-            function.__name__, help=function.__doc__)
+            name or function.__name__, help=function.__doc__)
         added.set_defaults(function=function)
         return added
 
     one = command(train)
-    one.add_argument("name", choices=[*recipes.RECIPES, *EXPERIMENTS],
-                     metavar="NAME", help="of a recipe, or of an experiment")
+    one.add_argument("name", metavar="NAME",
+                     choices=[*recipes.RECIPES, *EXPERIMENTS, *TRANSFERRED],
+                     help="of a recipe, or of an experiment")
     one.add_argument("--again", action="store_true")
     command(experiment)
     command(summary)
     command(race)
+    command(transfer_curve, "transfer")
     one = command(quantize)
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(microcontroller)
@@ -467,6 +691,17 @@ def main():
     one.add_argument("name", choices=recipes.RECIPES, metavar="NAME")
     one = command(classify)
     one.add_argument("files", nargs="+", metavar="IMAGE")
+    one.add_argument("--network", metavar="FILE",
+                     help="a .live file that own wrote")
+    one = command(own_classes, "own")
+    one.add_argument("folder", metavar="FOLDER",
+                     help="with a folder of pictures for each class")
+    one.add_argument("--name", default="own", help="of the files written")
+    one.add_argument("--near", type=float, default=10, metavar="LEVELS",
+                     help="by which near-copies differ at most, of 255")
+    one.add_argument("--imagenet", action="store_true",
+                     help="go on from Keras's MobileNet at 160 pixels, which"
+                     " is fetched; else from the book's best network")
     arguments = vars(parser.parse_args())
     try:
         arguments.pop("function")(**arguments)

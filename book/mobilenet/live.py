@@ -43,6 +43,26 @@ class Layer(NamedTuple):
     bias: np.ndarray
 
 
+def rounded(layer, scales):
+    """Return a Folded layer of quantization.py as a Layer, its kernel int8.
+
+    scales are those of its output channels. The last layer is called logits.
+    """
+    kernel = np.clip(np.round(layer.kernel / scales), -127, 127)
+    if kernel.shape[:2] == (1, 1):
+        kernel = kernel[0, 0]
+    kind = {4: "convolution", 3: "depthwise"}.get(
+        kernel.ndim, "dense" if layer.name == "logits" else "pointwise")
+    return Layer(layer.name, kind, layer.stride, layer.low, layer.high,
+                 kernel.astype(np.int8), scales, layer.bias)
+
+
+def float_kernel(layer):
+    """Return a Layer's kernel as float32 with three or four sides."""
+    kernel = layer.kernel * layer.scales
+    return kernel[None, None] if kernel.ndim == 2 else kernel
+
+
 def header_of(layer):
     """Return what a file's header says of a layer.
 
@@ -92,8 +112,7 @@ def unpacked(content):
     if content[:4] != MAGIC:
         raise ValueError(f"the file begins with {content[:4]!r}, not {MAGIC}")
     at = 8 + int.from_bytes(content[4:8], "little")
-    header = json.loads(content[8:at])
-    layers = []
+    header, layers = json.loads(content[8:at]), []
 
     def taken(kind, count):
         nonlocal at
@@ -101,13 +120,19 @@ def unpacked(content):
         at += -(-values.nbytes // 4) * 4
         return values
 
-    for row in header["layers"]:
-        kernel = taken(np.int8, int(np.prod(row["shape"])))
-        scales, bias = (taken("<f4", row["shape"][-1]) for _ in range(2))
-        layers.append(Layer(
-            row["name"], row["kind"], row["stride"],
-            row.get("low", -np.inf), row.get("high", np.inf),
-            kernel.reshape(row["shape"]), scales, bias))
+    try:
+        for row in header["layers"]:
+            kernel = taken(np.int8, int(np.prod(row["shape"])))
+            scales, bias = (taken("<f4", row["shape"][-1]) for _ in range(2))
+            layers.append(Layer(
+                row["name"], row["kind"], row["stride"],
+                row.get("low", -np.inf), row.get("high", np.inf),
+                kernel.reshape(row["shape"]), scales, bias))
+        if len(header["classes"]) != len(bias) or header["side"] < 1:
+            raise ValueError("its classes are not as many as its answers")
+    except (KeyError, TypeError, AttributeError, UnboundLocalError) as error:
+        raise ValueError(
+            f"its header lacks something ({error!r})") from error
     if at != len(content):
         raise ValueError(f"the file has {len(content)} bytes, not {at}")
     return header, layers

@@ -17,7 +17,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         """Return inputs, normalised by the batch's statistics in training."""
-        if not training:
+        if not (training and self.trainable):  # as in Keras's own
             return super().call(inputs, training=False)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon)

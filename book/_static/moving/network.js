@@ -35,7 +35,11 @@
     const rows = weighted(options);
     const total = rows.reduce((all, row) => all + row.macs, 0);
     const most = Math.max(...rows.map((row) => row.macs));
-    const stage = element("ol", {class: "moving-layers"});
+    const list = element("ol", {class: "moving-layers"});
+    const stage = element("div", {},
+      element("div", {class: "moving-heads", "aria-hidden": "true"},
+        element("span", {}, "layer"), element("span", {}, "output map"),
+        element("span", {}, "multiply-adds")), list);
     const lines = rows.map((row, index) => {
       const button = element("button", {type: "button"},
         element("span", {}, row.layer.replace("_", " ")),
@@ -46,7 +50,7 @@
       button.addEventListener("click", () => go(index));
       return element("li", {}, button);
     });
-    stage.append(...lines);
+    list.append(...lines);
 
     function show(step) {
       lines.forEach((line, index) => {
@@ -81,10 +85,12 @@
         [1000, "1000"], [10, "10"]]},
     ],
     guess: () => ({
-      question: "Which layers do most of the multiply-adds?",
-      options: ["the stem", "depthwise", "pointwise", "the classifier"],
-      answer: "pointwise",
-      reason: "Their bars are the long ones in every block.",
+      question: "The image shrinks from 224 to 32 pixels, and there are still"
+        + " 1000 classes. Whose share of the multiply-adds grows most?",
+      options: ["the stem's", "depthwise", "pointwise", "the classifier's"],
+      answer: "the classifier's",
+      reason: "Its work does not depend on the size of the image; that of all"
+        + " others falls about 49 times. Choose 32 and look at its bar.",
     }),
     scene,
     arithmetic: {weighted},

@@ -19,6 +19,10 @@
       reads: (y, x, m, channels) => block(y, x, 1, 0, channels)},
   };
 
+  const TITLES = {
+    standard: "standard", depthwise: "the pair: depthwise",
+    pointwise: "the pair: pointwise, reads the depthwise output"};
+
   /* Return the numbers of a k x k window in channels first to last - 1. */
   function block(y, x, k, first, last) {
     const found = [];
@@ -74,7 +78,7 @@
       const x = at % places;
       const read = new Set(LAYERS[name].reads(y, x, m, channels).map(String));
       const before = name === "pointwise" ? places : side;
-      return part(name,
+      return part(TITLES[name],
         maps(channels, before, `${name}: ${each} input numbers shaded`,
           (row, column, c) => read.has(`${row},${column},${c}`) ? "on" : ""),
         element("div", {class: "moving-arrow", "aria-hidden": "true"}, "↓"),
@@ -127,10 +131,12 @@
         [4, "4"], [2, "2"], [8, "8"]]},
     ],
     guess: () => ({
-      question: "The image has 3 channels. How many input numbers does one"
-        + " output number of a 3 × 3 depthwise layer read?",
-      options: ["3", "9", "27"], answer: "9",
-      reason: "Its window covers 3 × 3 positions of one channel.",
+      question: "There are to be 8 output channels instead of 4. Which layers"
+        + " get more work?",
+      options: ["standard", "standard and pointwise", "all three"],
+      answer: "standard and pointwise",
+      reason: "The depthwise layer filters each input channel once, however"
+        + " many outputs there are. Choose 8 and see.",
     }),
     scene,
     arithmetic: {

@@ -87,10 +87,11 @@
         ["valid", "valid"], ["same", "same"], [1, "1"]]},
     ],
     guess: () => ({
-      question: "How many times does a 3 × 3 window fit into an image of"
-        + " 4 × 4 pixels, with stride 1 and no padding?",
-      options: ["1", "4", "9", "16"], answer: "4",
-      reason: "It has two positions down and two across.",
+      question: "The image grows to 6 × 6 pixels. How many output numbers are"
+        + " there then?",
+      options: ["4", "9", "16", "36"], answer: "16",
+      reason: "The window has four positions down and four across. Choose the"
+        + " side 6 and see.",
     }),
     scene,
     arithmetic: {zeros, convolve},
