@@ -253,16 +253,20 @@ def real_images():
     return cifar10.load_cifar10(REAL)
 
 
-def first_losses(recipe, folder, data, monkeypatch):
-    """Return the running mean loss of a recipe's first 20 steps on data."""
+def first_losses(recipe, folder, data, monkeypatch, steps=20):
+    """Return the running mean loss of a recipe's first steps on data.
+
+    A single one is not worth the ten seconds that a graph takes.
+    """
     monkeypatch.setattr(cifar10, "load_cifar10", lambda: data)
     model, epoch_data, *_ = command.prepared(recipe)
     data = epoch_data(0)
     model = training.compiled(model, recipe, len(data))
+    model.run_eagerly = steps == 1
     progress = training.Progress(
         records.Run(folder), recipe["epochs"], len(data))
     model.fit(
-        data.take(20), shuffle=False, verbose=0, callbacks=[progress])
+        data.take(steps), shuffle=False, verbose=0, callbacks=[progress])
     return progress.losses
 
 
@@ -274,9 +278,11 @@ def check_start(found, folder):
     """
     with (folder / "start.csv").open(newline="") as file:
         recorded = [float(row["mean_loss"]) for row in csv.DictReader(file)]
-    assert len(found) == len(recorded) == 20
+    assert len(found) in (1, 20) and len(recorded) == 20
     assert found[0] == pytest.approx(recorded[0], rel=1e-3), "other start"
-    assert found[19] == pytest.approx(recorded[19], rel=0.1), "other course"
+    if len(found) == 20:
+        assert found[19] == pytest.approx(
+            recorded[19], rel=0.1), "other course"
 
 
 @pytest.mark.parametrize("change", [
@@ -307,12 +313,19 @@ def at_hand(name):
     return start is None or start in [path.stem for path in WEIGHTS]
 
 
+AT_HAND = [*filter(at_hand, RECORDED)]
+# The first run with each optimizer: what updates do is asked of these alone.
+WALKED = {json.dumps(command.recipe_called(name)["optimizer"]): name
+          for name in reversed(AT_HAND)}
+
+
 @pytest.mark.skipif(not REAL, reason="CIFAR10_DIR is not set")
-@pytest.mark.parametrize("name", [*filter(at_hand, RECORDED)])
+@pytest.mark.parametrize("name", AT_HAND)
 def test_recorded_run_starts_again_as_it_started(
         name, tmp_path, real_images, monkeypatch):
-    recipe = command.recipe_called(name)
-    found = first_losses(recipe, tmp_path, real_images, monkeypatch)
+    steps = 20 if name in WALKED.values() else 1
+    found = first_losses(command.recipe_called(name), tmp_path, real_images,
+                         monkeypatch, steps)
     check_start(found, RUNS / name)
 
 
