@@ -5,6 +5,7 @@ import random
 import re
 
 import contract
+import nbformat
 import prose
 import pytest
 
@@ -93,6 +94,21 @@ def test_a_source_that_no_number_needs_is_named():
         "page": "index.md", "number": "4,321", "source": "given"}]
     assert list(prose.page_problems("index", book)) == [
         "book/quoted.csv lists 4,321 for it, without need"]
+
+
+@pytest.mark.parametrize("tags, found", [
+    (["nbval-ignore-output"], []),
+    ([], ["book/quoted.csv lists 77 for it, without need"])])
+def test_a_row_is_of_use_where_only_a_measurement_prints_its_number(
+        tags, found):
+    cell = nbformat.v4.new_code_cell("print(measured())", outputs=[
+        nbformat.v4.new_output("stream", text="77 ms")])
+    cell.metadata.tags = tags
+    notebook = nbformat.v4.new_notebook(cells=[
+        cell, nbformat.v4.new_markdown_cell("Take 77 maps.")])
+    book = copy.copy(READ)
+    book.quoted = [{"page": "x.ipynb", "number": "77", "source": "given"}]
+    assert list(prose.chapter_problems(notebook, "x.ipynb", book)) == found
 
 
 def test_what_is_to_be_settled_shrinks_and_each_page_is_there():

@@ -30,7 +30,7 @@ from tiny import RUNS, STEPS, TINY, check_record, epochs, history, trained
 
 
 def test_minutes_are_those_of_twenty_steps_and_cost_the_model_nothing(
-        monkeypatch):
+        monkeypatch, capsys):
     model = network.mobilenet_v1((32, 32, 3), 10, **TINY["network"])
     before = [array.copy() for array in model.get_weights()]
     data = batches.pipeline(*batches.generated_images(24 * 32), 32)
@@ -39,6 +39,7 @@ def test_minutes_are_those_of_twenty_steps_and_cost_the_model_nothing(
         perf_counter=lambda: next(readings)))
     minutes = training.minutes_for(TINY, model, data)
     assert minutes == pytest.approx(2 * 24 * TINY["epochs"] / 60)
+    assert capsys.readouterr().out == ""
     for was, array in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(was, array)
 

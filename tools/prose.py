@@ -182,9 +182,14 @@ def outputs(cell):
             output.get("data", {}).get("text/plain", "")))
 
 
-def printed(notebook):
-    """Return the outputs of a chapter and the code that its reader sees."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+def printed(notebook, steady=False):
+    """Return the outputs of a chapter and the code that its reader sees.
+
+    With steady, leave out cells that print something else in each run.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"
+            and not (steady and "nbval-ignore-output" in cell.metadata.get(
+                "tags", []))]
     seen = [cell.source for cell in code if not (
         {"hide-cell", "hide-input"} & set(cell.metadata.get("tags", [])))]
     return " \n ".join([*map(outputs, code), *seen])
@@ -232,14 +237,19 @@ def lost(text, known):
             if number not in held and not known.has(number, unit)], wrong
 
 
-def text_problems(texts, name, book):
+def text_problems(texts, name, book, steady=None):
     """Yield a line for each number of a page without source, and row unused.
 
-    texts are (place, plain text, Known), name the file's.
+    texts are (place, plain text, Known), name the file's. A row is of use,
+    too, where its number is by chance printed by a cell that prints another
+    in the next run; steady is Known without such cells.
     """
     rows = {row["number"]: row for row in book.quoted if row["page"] == name}
     used = {}
     for place, text, known in texts:
+        if steady:
+            used |= {number: unit for number, unit in lost(text, steady)[0]
+                     if number in rows}
         figures_lost, wrong = lost(text, known)
         for equation in wrong:
             yield f"{place} says {equation}, which does not hold"
@@ -264,7 +274,8 @@ def chapter_problems(notebook, name, book):
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
         text = cell.source if cell.cell_type == "markdown" else alt
         texts.append((f"cell {number}", plain(text), known))
-    yield from text_problems(texts, name, book)
+    yield from text_problems(
+        texts, name, book, Known(printed(notebook, steady=True)))
 
 
 def page_problems(stem, book):
