@@ -261,7 +261,12 @@ def test_quantised_layers_and_lora_count_as_what_they_were(mode):
         for name in ("pointwise", "wide", "logits"):
             model.get_layer(name).enable_lora(2)
     else:
-        model.quantize(mode)
+        try:
+            model.quantize(mode)
+        except ValueError as error:
+            if "Invalid quantization mode" in str(error):
+                pytest.skip(f"this Keras knows no {mode}")
+            raise
     assert model.count_params() != int(before.params.sum())
     pd.testing.assert_frame_equal(costs.count(model), before)
 

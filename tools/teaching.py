@@ -292,7 +292,10 @@ def measured(notebook):
 
 
 def packages_bytes(requirements):
-    """Return what requirements and all they require take on the disk."""
+    """Return what requirements, and all they require, take on the disk.
+
+    A package that is not installed, as in Colab's list, takes nothing.
+    """
     todo, sizes = [Requirement(text) for text in requirements], {}
     while todo:
         requirement = todo.pop()
@@ -300,7 +303,10 @@ def packages_bytes(requirements):
             {"extra": ""})
         if not wanted or requirement.name.lower() in sizes:
             continue
-        package = importlib.metadata.distribution(requirement.name)
+        try:
+            package = importlib.metadata.distribution(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
         sizes[requirement.name.lower()] = sum(
             file.locate().stat().st_size for file in package.files
             if file.locate().exists())
