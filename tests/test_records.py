@@ -270,7 +270,7 @@ def first_losses(recipe, folder, data, monkeypatch, steps=20):
     return progress.losses
 
 
-def check_start(found, folder):
+def check_start(found, folder, steps=20):
     """Fail unless losses are, loosely, the first that a run recorded.
 
     The first step's loss comes before any update: it repeats to 3 digits on
@@ -278,9 +278,9 @@ def check_start(found, folder):
     """
     with (folder / "start.csv").open(newline="") as file:
         recorded = [float(row["mean_loss"]) for row in csv.DictReader(file)]
-    assert len(found) in (1, 20) and len(recorded) == 20
+    assert len(found) == steps and len(recorded) == 20
     assert found[0] == pytest.approx(recorded[0], rel=1e-3), "other start"
-    if len(found) == 20:
+    if steps == 20:
         assert found[19] == pytest.approx(
             recorded[19], rel=0.1), "other course"
 
@@ -309,7 +309,7 @@ WEIGHTS = sorted((RUNS.parent / "weights").glob("*.npz"))
 
 def at_hand(name):
     """Say whether a run's first weights need none that the book dropped."""
-    start = {**recipes.RECIPES, **TRANSFERRED}[name].get("start")
+    start = command.recipe_called(name).get("start")
     return start is None or start in [path.stem for path in WEIGHTS]
 
 
@@ -326,7 +326,7 @@ def test_recorded_run_starts_again_as_it_started(
     steps = 20 if name in WALKED.values() else 1
     found = first_losses(command.recipe_called(name), tmp_path, real_images,
                          monkeypatch, steps)
-    check_start(found, RUNS / name)
+    check_start(found, RUNS / name, steps)
 
 
 def test_weights_are_few_and_each_belongs_to_a_record():
