@@ -110,6 +110,9 @@ LACKS = {
             source=c.source.replace("# 4.", "# 5."))),
         'the title does not begin with "# 4. "'),
     "text": (said("TODO: the end"), "still TODO: cells "),
+    "a head": (
+        said("| | a |\n|---|---|\n| b | c |"),
+        "a column of the table | | a | ... has no head"),
     "contents": (
         lambda book: setattr(book, "contents", book.contents.replace(
             f"- file: book/{NAME}\n", "")),

@@ -19,6 +19,8 @@ import teaching
 ADVICE = ("Show", "Ask", "Wrong answers", "Skip")
 HEADS = {"you will be able to", "you need", "time"}
 CHECK = re.compile(r"(?m)^(@careful\n)?def (check_\w+)\(")
+# A table's line of heads, one of them empty: what it is about is not said.
+HEADLESS = re.compile(r"(?m)^(?=.*\| *\|)\|.*\|$(?=\n\|[-:| ]+\|$)")
 ENTRY = re.compile(r"(?m)^([A-Z]\S.*)\n(\S.*)\n((?:  .*\n)+)")
 
 
@@ -181,6 +183,12 @@ def check_problems(notebook):
         yield f"{len(found)} checks (def check_1), fewer than 4"
 
 
+def table_problems(text):
+    """Yield a line for each table with a column that has no head."""
+    for found in HEADLESS.findall(text):
+        yield f"a column of the table {found[:40]} ... has no head"
+
+
 def left_open(notebook):
     """Yield the cells that somebody still has to write."""
     found = [str(number) for number, cell in enumerate(notebook.cells)
@@ -199,6 +207,7 @@ def chapter_problems(notebook, name, book):
             f"# {int(number[0])}. "):
         yield f'the title does not begin with "# {int(number[0])}. "'
     yield from left_open(notebook)
+    yield from table_problems(markdown(notebook))
     yield from notebooks.problems(notebook, book.folder)
     yield from teaching.shortfalls(notebook)
     yield from check_problems(notebook)
@@ -234,7 +243,8 @@ def problems(path, book=None):
     """Return a line for everything that a file lacks."""
     book = book or Book()
     if path.suffix == ".md":
-        found = list(prose.page_problems(path.stem, book))
+        found = [*prose.page_problems(path.stem, book),
+                 *table_problems(path.read_text(encoding="utf8"))]
         if path.stem == "glossary":
             found += glossary_problems(book)
         return found
