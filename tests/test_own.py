@@ -269,11 +269,16 @@ def test_a_file_that_is_no_network_is_named(content, tmp_path, monkeypatch):
 @pytest.mark.parametrize("header", [
     b"[]", b"null", b"{}", b'{"layers": [], "classes": [], "side": 32}',
     b'{"layers": [{"name": "x"}], "classes": ["a"], "side": 32}',
-    b'{"layers": [{', b"\xff"])
+    b'{"layers": [{', b"\xff",
+    b'{"layers": [{"shape": []}], "classes": ["a"], "side": 32}',
+    b'{"layers": [{"name": "x", "kind": "dense", "stride": 1, "shape": [1]}],'
+    b' "classes": ["a", "b"], "side": 32}',
+    b'{"layers": [{"name": "x", "kind": "dense", "stride": 1, "shape": [1]}],'
+    b' "classes": ["a"], "side": 0}'])
 def test_a_header_that_says_too_little_is_one_line(
         header, tmp_path, monkeypatch):
     (tmp_path / "odd.live").write_bytes(
-        live.MAGIC + len(header).to_bytes(4, "little") + header)
+        live.MAGIC + len(header).to_bytes(4, "little") + header + bytes(12))
     with pytest.raises(SystemExit, match=r"odd\.live is no network's file"):
         called(monkeypatch, "classify", "--network", tmp_path / "odd.live",
                "x.png")
