@@ -202,7 +202,7 @@ def experiment():
 
 
 def summary():
-    """Write runs/summary.csv, a row for each run that is recorded."""
+    """Write runs/summary.csv, a row for each recorded run but chapter 14's."""
     rows = []
     for name, result in results([*recipes.RECIPES, *EXPERIMENTS]).items():
         last = records.Run(RUNS / name).history()[-1]
@@ -360,7 +360,7 @@ def csv_rows(path):
 
 
 def transfer_curve():
-    """Teach two new classes in four ways: go on with runs/transfer.csv."""
+    """Teach two new classes in six ways: go on with runs/transfer.csv."""
     path, task = RUNS / "transfer.csv", Transfer()
     rows = csv_rows(path)
     if any(row["weights"] != task.weights for row in rows):
