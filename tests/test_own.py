@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ from mobilenet import (
     transfer,
 )
 from PIL import Image
-from tiny import TINY
+from tiny import TINY, called
 
 SIDE = 64
 CLASSES = ("discs", "stripes")
@@ -224,11 +223,6 @@ def book(tmp_path, monkeypatch):
         model(images.astype("float32"), training=True)
     records.save_weights(model, tmp_path / f"{command.CLASSIFIER}.npz")
     return tmp_path
-
-
-def called(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["mobilenet", *map(str, words)])
-    command.main()
 
 
 def test_a_taught_network_names_new_pictures_by_command(
