@@ -159,6 +159,19 @@ def test_axe_finds_nothing(visits, mode):
     assert not fact(visits, mode)
 
 
+@pytest.mark.parametrize("fault", [
+    '<p style="color: #bbb">pale</p>',
+    '<div style="background: #666"><p>on grey</p></div>',
+    '<div style="opacity: 0.3"><p>faded</p></div>', ""])
+def test_low_contrast_is_found_among_many_that_look_alike(running, fault):
+    with contextlib.closing(running.new_page()) as page:
+        page.set_content(
+            "<html lang=en><title>x</title><main><h1>y</h1>"
+            + "<p>words</p>" * 9 + fault + "</main>")
+        assert [*axe(page, "color-contrast")] == (
+            ["color-contrast"] if fault else [])
+
+
 def test_a_chapter_is_light_enough_for_a_phone(running, home, names):
     for name in names:
         _, lean, requests = pages.loaded(running, home + name)

@@ -14,6 +14,7 @@ import pytest
 from mobilenet import __main__ as command
 from mobilenet import batches, cifar10, network, quantization, recipes, records
 from PIL import Image, ImageOps
+from tiny import called
 
 BOOK = pathlib.Path(quantization.__file__).parent.parent
 
@@ -323,11 +324,6 @@ def test_picture_that_cannot_be_held_is_refused_before_it_is_read(
         quantization.picture(saved(stripes(64, 63)))
     assert near(quantization.picture(saved(stripes(50, 80)))[4, 16], (
         255, 0, 0))
-
-
-def called(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["mobilenet", *map(str, arguments)])
-    command.main()
 
 
 def test_classify_names_three_classes_a_file(tmp_path, monkeypatch, capsys):

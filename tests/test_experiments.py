@@ -3,7 +3,6 @@
 import csv
 import itertools
 import json
-import sys
 import types
 
 import keras
@@ -19,7 +18,7 @@ from mobilenet import (
     records,
     training,
 )
-from tiny import RUNS, check_record
+from tiny import RUNS, called, check_record
 
 ARMS = experiments.ARMS
 
@@ -129,24 +128,19 @@ def tiny_runs(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["mobilenet", *words])
-    command.main()
-
-
 def test_commands_train_what_is_left_and_sum_it_up(
         tiny_runs, monkeypatch, capsys):
-    run(monkeypatch, "train", "experiments/tiny-seed-2")
+    called(monkeypatch, "train", "experiments/tiny-seed-2")
     before = (tiny_runs / "experiments/tiny-seed-2/result.json").read_text()
     # No test image was looked at: those are black, and would be named here.
     assert set(json.loads(before)) & {"test_accuracy", "val_accuracy"} == {
         "val_accuracy"}
     capsys.readouterr()
-    run(monkeypatch, "experiment")
+    called(monkeypatch, "experiment")
     assert "1 runs left: tiny, seed 1" in capsys.readouterr().out
     after = (tiny_runs / "experiments/tiny-seed-2/result.json").read_text()
     assert after == before
-    run(monkeypatch, "summary")
+    called(monkeypatch, "summary")
     lines = (tiny_runs / "summary.csv").read_text().splitlines()
     assert lines[0].split(",")[:3] == ["run", "seed", "macs"]
     assert [line.split(",")[:2] for line in lines[1:]] == [
@@ -173,7 +167,7 @@ def test_race_trains_in_turn_to_the_goal_and_counts_who_missed_it(
     readings = itertools.count()  # a second between two looks at the clock
     monkeypatch.setattr(command, "time", types.SimpleNamespace(
         perf_counter=lambda: float(next(readings))))
-    run(monkeypatch, "race")
+    called(monkeypatch, "race")
     assert asked == [1] * 6  # the 32 images set aside, not the 9 for tests
     with (tiny_runs / "race.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

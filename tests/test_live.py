@@ -81,16 +81,7 @@ def tiny_file(tiny, tmp_path_factory):
 
 
 def folded(content):
-    """Return a file's layers as NumPy runs them, weights dequantised."""
-    found = []
-    for layer in live.unpacked(content)[1]:
-        kernel = layer.kernel * layer.scales
-        if kernel.ndim == 2:
-            kernel = kernel[None, None]
-        found.append(quantization.Folded(
-            layer.name, kernel, layer.bias, layer.stride, layer.low,
-            layer.high))
-    return found
+    return command.folded(live.unpacked(content)[1])
 
 
 def python_logits(content, images):

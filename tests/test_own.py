@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ from mobilenet import (
     transfer,
 )
 from PIL import Image
-from tiny import TINY
+from tiny import TINY, called
 
 SIDE = 64
 CLASSES = ("discs", "stripes")
@@ -226,11 +225,6 @@ def book(tmp_path, monkeypatch):
     return tmp_path
 
 
-def called(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["mobilenet", *map(str, words)])
-    command.main()
-
-
 def test_a_taught_network_names_new_pictures_by_command(
         book, monkeypatch, capsys):
     mine = fill(book / "mine", 30)
@@ -269,11 +263,16 @@ def test_a_file_that_is_no_network_is_named(content, tmp_path, monkeypatch):
 @pytest.mark.parametrize("header", [
     b"[]", b"null", b"{}", b'{"layers": [], "classes": [], "side": 32}',
     b'{"layers": [{"name": "x"}], "classes": ["a"], "side": 32}',
-    b'{"layers": [{', b"\xff"])
+    b'{"layers": [{', b"\xff",
+    b'{"layers": [{"shape": []}], "classes": ["a"], "side": 32}',
+    b'{"layers": [{"name": "x", "kind": "dense", "stride": 1, "shape": [1]}],'
+    b' "classes": ["a", "b"], "side": 32}',
+    b'{"layers": [{"name": "x", "kind": "dense", "stride": 1, "shape": [1]}],'
+    b' "classes": ["a"], "side": 0}'])
 def test_a_header_that_says_too_little_is_one_line(
         header, tmp_path, monkeypatch):
     (tmp_path / "odd.live").write_bytes(
-        live.MAGIC + len(header).to_bytes(4, "little") + header)
+        live.MAGIC + len(header).to_bytes(4, "little") + header + bytes(12))
     with pytest.raises(SystemExit, match=r"odd\.live is no network's file"):
         called(monkeypatch, "classify", "--network", tmp_path / "odd.live",
                "x.png")

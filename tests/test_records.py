@@ -233,15 +233,13 @@ def test_run_holds_its_folder_until_its_process_ends(tmp_path):
         pass
 
 
-TRANSFERRED = command.TRANSFERRED
-
-
 @pytest.mark.parametrize(
     "folder", [path.parent for path in sorted(RUNS.glob("*/recipe.json"))],
     ids=lambda folder: folder.name)
 def test_record_matches_its_recipe(folder):
-    check_record(folder, {**recipes.RECIPES, **TRANSFERRED}, (
-        "val_accuracy" if folder.name in TRANSFERRED else "test_accuracy"))
+    check_record(folder, command.trainable(), (
+        "val_accuracy" if folder.name in command.TRANSFERRED
+        else "test_accuracy"))
 
 
 REAL = os.environ.get("CIFAR10_DIR")
@@ -309,13 +307,13 @@ WEIGHTS = sorted((RUNS.parent / "weights").glob("*.npz"))
 
 def at_hand(name):
     """Say whether a run's first weights need none that the book dropped."""
-    start = command.recipe_called(name).get("start")
+    start = command.trainable()[name].get("start")
     return start is None or start in [path.stem for path in WEIGHTS]
 
 
 AT_HAND = [*filter(at_hand, RECORDED)]
 # The first run with each optimizer: what updates do is asked of these alone.
-WALKED = {json.dumps(command.recipe_called(name)["optimizer"]): name
+WALKED = {json.dumps(command.trainable()[name]["optimizer"]): name
           for name in reversed(AT_HAND)}
 
 
@@ -324,7 +322,7 @@ WALKED = {json.dumps(command.recipe_called(name)["optimizer"]): name
 def test_recorded_run_starts_again_as_it_started(
         name, tmp_path, real_images, monkeypatch):
     steps = 20 if name in WALKED.values() else 1
-    found = first_losses(command.recipe_called(name), tmp_path, real_images,
+    found = first_losses(command.trainable()[name], tmp_path, real_images,
                          monkeypatch, steps)
     check_start(found, RUNS / name, steps)
 
@@ -342,11 +340,11 @@ def test_committed_weights_are_right_as_often_as_recorded(path, real_images):
     A run that sees no test image is judged by images set aside, before its
     weights are rounded: within 20 of them.
     """
-    recipe = command.recipe_called(path.stem)
+    recipe = command.trainable()[path.stem]
     model = network.mobilenet_v1((32, 32, 3), 10, **recipe["network"])
     records.load_weights(model, path)
     (images, labels), few = real_images[1], 5.01
-    if path.stem in TRANSFERRED:
+    if path.stem in command.TRANSFERRED:
         aside = batches.validation_split(
             *real_images[0], recipe["validation"])[1]
         (images, labels), few = command.taught(recipe, *aside), 20

@@ -121,11 +121,13 @@ def test_a_chapter_that_travels_has_its_code_and_outputs_unchanged(published):
     for chapter in CHAPTERS:
         (notebook,) = downloads(published, chapter)
         own = json.loads((ROOT / "book" / f"{chapter}.ipynb").read_text())
+        told = 0
         for cell, mine in zip(notebook["cells"], own["cells"]):
             if mine["cell_type"] == "code":
                 address = re.search(
                     r'(?m)^WEIGHTS_URL = "(.+)"', "".join(cell["source"]))
                 if address:
+                    told += 1
                     folder = published / address[1].removeprefix(HOME)
                     for name in ("better-stem-1.npz", "best-all.npz"):
                         file = folder / name
@@ -134,7 +136,7 @@ def test_a_chapter_that_travels_has_its_code_and_outputs_unchanged(published):
                     cell["source"] = [line.replace(address[1], "")
                                       for line in cell["source"]]
                 assert cell == mine
-        assert "11-" not in chapter or "WEIGHTS_URL" in str(notebook)
+        assert told == (chapter[:2] in ("11", "14")), chapter
 
 
 @pytest.mark.parametrize("text, absolute", [

@@ -1,8 +1,6 @@
 """Transfer learning: what each way changes, and how the record is made."""
 
-import csv
 import itertools
-import sys
 
 import keras
 import numpy as np
@@ -17,7 +15,7 @@ from mobilenet import (
     training,
     transfer,
 )
-from tiny import RUNS, TINY
+from tiny import RUNS, TINY, called
 
 EIGHT = {**transfer.EIGHT, **TINY, "about": "Eight of ten classes.",
          "epochs": 2, "warmup": 1, "validation": 200}
@@ -159,27 +157,17 @@ def small_task(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["mobilenet", *words])
-    command.main()
-
-
-def rows_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_commands_train_and_write_each_row_once(
         small_task, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="train eight --again"):
-        run(monkeypatch, "transfer")
-    run(monkeypatch, "train", "eight")
+        called(monkeypatch, "transfer")
+    called(monkeypatch, "train", "eight")
     records.check_record(
         small_task / "eight", EIGHT, *command.cost(EIGHT), "val_accuracy")
-    run(monkeypatch, "transfer")
+    called(monkeypatch, "transfer")
     path = small_task / "transfer.csv"
     whole = path.read_bytes()
-    rows = rows_of(path)
+    rows = command.csv_rows(path)
     assert [row["way"] for row in rows] == [
         "scratch", "frozen", "frozen", "tuned", *transfer.STEPS]
     assert {row["way"] for row in rows if row["eight"]} == {
@@ -187,14 +175,14 @@ def test_the_commands_train_and_write_each_row_once(
     # What is there is kept, and what was lost is done again.
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
     capsys.readouterr()
-    run(monkeypatch, "transfer")
+    called(monkeypatch, "transfer")
     assert capsys.readouterr().out.count("left:") == 1
-    again = rows_of(path)
+    again = command.csv_rows(path)
     assert again[:-1] == rows[:-1]
     assert again[-1]["accuracy"] == rows[-1]["accuracy"]
     path.write_text(whole.decode().replace(rows[0]["weights"], "0" * 12))
     with pytest.raises(SystemExit, match="other weights"):
-        run(monkeypatch, "transfer")
+        called(monkeypatch, "transfer")
 
 
 def test_no_image_is_learned_from_and_judged_by(small_task, monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import sys
 
 import keras
 from mobilenet import __main__ as command
@@ -37,6 +38,12 @@ def trained(folder, recipe=TINY, asked=None):
     return training.train(
         recipe, model, epoch_data, records.Run(folder),
         batches.pipeline(*aside))
+
+
+def called(monkeypatch, *words):
+    """Run python -m mobilenet with these words."""
+    monkeypatch.setattr(sys, "argv", ["mobilenet", *map(str, words)])
+    command.main()
 
 
 def check_record(folder, recipes, reached="test_accuracy"):

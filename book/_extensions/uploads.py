@@ -1,8 +1,9 @@
 """Chapters that leave the site, for Colab: links that work from anywhere.
 
 Where the address of the site is known, the notebooks that it offers for
-download (_sources/) get absolute links, and chapter 11 the address of its
-weights. publish.yml keeps them on a branch, too, from which Colab opens them.
+download (_sources/) get absolute links, and chapters 11 and 14 the address of
+their weights. publish.yml keeps them on a branch, too, from which Colab opens
+them.
 """
 
 import json
@@ -13,7 +14,7 @@ import shutil
 from urllib.parse import urljoin
 
 LINK = re.compile(r"\]\((?![a-z]+:)([^)\s#]+)\.(?:ipynb|md)(#[^)\s]*)?\)")
-# Where on the site chapter 11 finds the weights that it reads.
+# Where on the site chapters 11 and 14 find the weights that they read.
 WEIGHTS = "book/weights/"
 READ = ("better-stem-1.npz", "best-all.npz")
 # What a chapter has where it does not know the site.

@@ -73,13 +73,17 @@ EXPERIMENTS = {
 TRANSFERRED = {"eight": transfer.EIGHT}
 
 
-def start_of(recipe):
-    """Return the path of the weights from which recipe starts.
+def trainable():
+    """Return {name: recipe} of all that train trains."""
+    return {**recipes.RECIPES, **EXPERIMENTS, **TRANSFERRED}
+
+
+def weights_of(name):
+    """Return the path of the weights of the run called name.
 
     Those of the book, or else those that a training left in runs/. Raises
     FileNotFoundError where there are neither.
     """
-    name = recipe["start"]
     for path in (WEIGHTS / f"{name}.npz", RUNS / name / "weights.npz"):
         if path.exists():
             return path
@@ -94,6 +98,13 @@ def built(recipe):
     build = getattr(importlib.import_module(f"mobilenet.{module}"), name)
     side = recipe.get("sides", (32,))[-1]
     return build((side, side, 3), 10, **recipe["network"])
+
+
+def kept(name):
+    """Return the trained network of a recipe whose weights the book keeps."""
+    model = built(recipes.RECIPES[name])
+    records.load_weights(model, WEIGHTS / f"{name}.npz")
+    return model
 
 
 def cost(recipe):
@@ -126,7 +137,7 @@ def prepared(recipe):
     keras.utils.set_random_seed(recipe["seed"])
     model = built(recipe)  # first, for what it refuses
     if "start" in recipe:
-        records.load_weights(model, start_of(recipe))
+        records.load_weights(model, weights_of(recipe["start"]))
     (images, labels), test = cifar10.load_cifar10()
     (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
@@ -139,11 +150,6 @@ def prepared(recipe):
     return model, epoch_data, validation, test
 
 
-def recipe_called(name):
-    """Return the recipe of that name, of an experiment or a long run."""
-    return {**recipes.RECIPES, **EXPERIMENTS, **TRANSFERRED}[name]
-
-
 def tested(model, folder, test):
     """Return the share of test images correct by the weights in folder."""
     # Tested as stored, in float16, and in Keras's own layers.
@@ -154,7 +160,7 @@ def tested(model, folder, test):
 
 def train(name, again=False):
     """Train the recipe called name on CIFAR-10 and record it in runs/."""
-    recipe, folder = recipe_called(name), RUNS / name
+    recipe, folder = trainable()[name], RUNS / name
     run = records.Run(folder)
     if (folder / "result.json").exists() and not again:
         records.read_json(folder / "result.json")
@@ -202,7 +208,7 @@ def experiment():
 
 
 def summary():
-    """Write runs/summary.csv, a row for each run that is recorded."""
+    """Write runs/summary.csv, a row for each recorded run but chapter 14's."""
     rows = []
     for name, result in results([*recipes.RECIPES, *EXPERIMENTS]).items():
         last = records.Run(RUNS / name).history()[-1]
@@ -287,7 +293,7 @@ class Transfer:
         recipe, (data, _) = transfer.EIGHT, cifar10.load_cifar10()
         pool, aside = batches.validation_split(*data, recipe["validation"])
         self.pool, self.aside = two_classes(*pool), two_classes(*aside)
-        self.old, path = taught(recipe, *aside), start_of({"start": "eight"})
+        self.old, path = taught(recipe, *aside), weights_of("eight")
         self.plain = built(recipe)
         records.load_weights(self.plain, path)
         self.weights = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -360,7 +366,7 @@ def csv_rows(path):
 
 
 def transfer_curve():
-    """Teach two new classes in four ways: go on with runs/transfer.csv."""
+    """Teach two new classes in six ways: go on with runs/transfer.csv."""
     path, task = RUNS / "transfer.csv", Transfer()
     rows = csv_rows(path)
     if any(row["weights"] != task.weights for row in rows):
@@ -371,8 +377,7 @@ def transfer_curve():
         keras.backend.clear_session()
         head_rate = rate if way in (*transfer.UNTRAINED, "frozen") else (
             transfer.best_rate(rows, "frozen"))
-        rows.append({key: str(value) for key, value in task.row(
-            way, count, seed, rate, head_rate).items()})
+        rows.append(task.row(way, count, seed, rate, head_rate))
         records.write_rows(path, rows)
         print(f"{len(todo) - 1} left:", *list(rows[-1].values())[:7],
               flush=True)
@@ -384,12 +389,10 @@ def quantize(name):
     Its weights are those in weights/NAME.npz; the ranges of its maps are
     taken from 500 of the images that the recipe trains on.
     """
-    recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.tflite"
-    model = built(recipe)
-    records.load_weights(model, path.with_suffix(".npz"))
+    path, model = WEIGHTS / f"{name}.tflite", kept(name)
     train_images, _ = cifar10.load_cifar10()
     (images, _), _ = batches.validation_split(
-        *train_images, recipe["validation"])
+        *train_images, recipes.RECIPES[name]["validation"])
     content = quantization.converted(model, "int8", images[:500])
     records.write_whole(path, lambda file: file.write(content))
     print(f"{path}: {path.stat().st_size:,} bytes")
@@ -477,9 +480,7 @@ def export(name):
 
 def first_block():
     """Write weights/first-block.txt, the first layers of the best network."""
-    model = built(recipes.RECIPES[CLASSIFIER])
-    records.load_weights(model, WEIGHTS / f"{CLASSIFIER}.npz")
-    layers = quantization.folded_layers(model)
+    layers = quantization.folded_layers(kept(CLASSIFIER))
     text = photograph.as_text({
         name: (np.squeeze(layer.kernel), layer.bias)
         for name, layer in zip(photograph.SHAPES, layers)})
@@ -499,9 +500,7 @@ def page(name):
 
     It is weights/NAME.live, made of the weights in weights/NAME.npz.
     """
-    recipe, path = recipes.RECIPES[name], WEIGHTS / f"{name}.live"
-    model = built(recipe)
-    records.load_weights(model, path.with_suffix(".npz"))
+    path, model = WEIGHTS / f"{name}.live", kept(name)
     reached = records.read_json(RUNS / name / "result.json")["test_accuracy"]
     content = live.packed(
         int8_layers(model), cifar10.CLASSES, model.input_shape[1], name,
@@ -544,15 +543,12 @@ def start_for_own(imagenet):
             (160, 160, 3), 1, IMAGENET_ALPHA, activation="relu6")
         transfer.set_imagenet_weights(model, IMAGENET_ALPHA)
         return model, "Keras's MobileNet"
-    model = built(recipes.RECIPES[CLASSIFIER])
-    records.load_weights(model, WEIGHTS / f"{CLASSIFIER}.npz")
-    return model, f"the book's {CLASSIFIER}"
+    return kept(CLASSIFIER), f"the book's {CLASSIFIER}"
 
 
 def say_answers(pictures, places, guesses):
     """Print how many answers are correct, and which are not."""
-    labels, names = pictures.labels[places], [*map(
-        printable, pictures.classes)]
+    labels, names = pictures.labels[places], pictures.classes
     likely = np.bincount(labels).max()
     print(f"{np.sum(guesses == labels)} of {len(labels)} pictures set aside"
           f" are correct; always the same answer would be {likely}")
@@ -610,6 +606,13 @@ def own_classes(folder, name="own", imagenet=False, near=10):
     print(f"{time.perf_counter() - begun:.0f} s in all")
 
 
+def folded(layers):
+    """Return live.Layers as Folded layers, which NumPy runs in float32."""
+    return [quantization.Folded(
+        one.name, live.float_kernel(one), one.bias, one.stride, one.low,
+        one.high) for one in layers]
+
+
 def asked(path=None):
     """Return (side, classes, logits_of) of the network that is asked.
 
@@ -624,11 +627,9 @@ def asked(path=None):
         header, layers = live.unpacked(pathlib.Path(path).read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is no network's file: {error}") from error
-    folded = [quantization.Folded(
-        one.name, live.float_kernel(one), one.bias, one.stride, one.low,
-        one.high) for one in layers]
+    ready = folded(layers)
     return header["side"], header["classes"], lambda images: (
-        quantization.run(folded, quantization.scaled(images)))
+        quantization.run(ready, quantization.scaled(images)))
 
 
 def classify(files, network=None):
@@ -670,8 +671,7 @@ def main():
         return added
 
     one = command(train)
-    one.add_argument("name", metavar="NAME",
-                     choices=[*recipes.RECIPES, *EXPERIMENTS, *TRANSFERRED],
+    one.add_argument("name", metavar="NAME", choices=trainable(),
                      help="of a recipe, or of an experiment")
     one.add_argument("--again", action="store_true")
     command(experiment)

@@ -128,9 +128,11 @@ def unpacked(content):
                 row["name"], row["kind"], row["stride"],
                 row.get("low", -np.inf), row.get("high", np.inf),
                 kernel.reshape(row["shape"]), scales, bias))
-        if len(header["classes"]) != len(bias) or header["side"] < 1:
+        if len(header["classes"]) != len(layers[-1].bias):
             raise ValueError("its classes are not as many as its answers")
-    except (KeyError, TypeError, AttributeError, UnboundLocalError) as error:
+        if header["side"] < 1:
+            raise ValueError(f"its side is {header['side']!r} pixels")
+    except (LookupError, TypeError) as error:
         raise ValueError(
             f"its header lacks something ({error!r})") from error
     if at != len(content):

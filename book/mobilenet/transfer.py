@@ -1,11 +1,10 @@
 """Transfer learning: a network of eight classes learns two new ones.
 
-Four ways are compared, each on so many images of a class: "scratch", a new
-network, and "longer", with four times the steps; "frozen", a new last
-layer on the features of the trained network; "tuned", that and then all
-weights, batch norm's statistics left alone; and
-"moving", which lets the new images move those too. "statistics" is "moving"
-at the rate 0: no weight changes.
+Six ways, each from so many images of a class: "scratch", a new network, and
+"longer", with four times the steps; "frozen", a new last layer on the
+features of the trained network; "tuned", that and then all weights, batch
+norm's statistics left alone; "moving", which lets the new images move those
+too; and "statistics", "moving" at the rate 0: no weight changes.
 
 Nothing here is measured on the test images.
 """
