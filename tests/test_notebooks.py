@@ -667,6 +667,16 @@ def test_execute_keeps_a_measured_time_and_nothing_that_is_compared():
             notebooks.execute(other, [cell.id])
 
 
+def test_execute_keeps_the_figure_of_what_was_measured():
+    notebook, (output,) = ran("import time\n" + FIGURE.replace(
+        "[1, 2]", "[0, time.time_ns() % 1e6, 1e6]"))
+    (cell,), png = notebook.cells, output.data["image/png"]
+    notebooks.execute(notebook, [cell.id])
+    assert cell.outputs[0].data["image/png"] == png
+    notebooks.execute(notebook)
+    assert cell.outputs[0].data["image/png"] != png
+
+
 def test_execute_stops_at_an_error():
     notebook = new_notebook(cells=[new_code_cell("1 / 0")])
     with pytest.raises(Exception, match="ZeroDivisionError"):

@@ -383,6 +383,7 @@ def problems(notebook, book=BOOK):
 def measured(notebook, keep):
     """Return {id: stored outputs} of the cells named in keep.
 
+    A figure of what was measured is kept with the numbers that it shows.
     Raises ValueError for one that is not there, is compared, or shows what
     its code did not make.
     """
@@ -391,7 +392,9 @@ def measured(notebook, keep):
         cell.id: copy.deepcopy(cell.outputs)
         for cell, made in zip(code, stamps.stamps(code))
         if cell.id in keep
-        and "nbval-ignore-output" in cell.metadata.get("tags", [])
+        and ("nbval-ignore-output" in cell.metadata.get("tags", [])
+             or all("image/png" in one.get("data", {})
+                    for one in cell.outputs))
         and cell.metadata.get("made", "")[9:] == made[9:]}
     if others := sorted(set(keep) - set(found)):
         raise ValueError(f"cannot keep the outputs of {', '.join(others)}:"
