@@ -347,7 +347,7 @@ def test_committed_weights_are_right_as_often_as_recorded(path, real_images):
     if path.stem in command.TRANSFERRED:
         aside = batches.validation_split(
             *real_images[0], recipe["validation"])[1]
-        (images, labels), few = command.taught(recipe, *aside), 20
+        (images, labels), few = command.left_in(recipe, *aside), 20
     logits = model.predict(batches.pipeline(images, labels, 250), verbose=0)
     right = int(np.sum(logits.argmax(axis=1) == labels))
     result = json.loads((RUNS / path.stem / "result.json").read_text())

@@ -26,6 +26,7 @@ from mobilenet import (
     batches,
     cifar10,
     costs,
+    distillation,
     experiments,
     experiments_2,
     live,
@@ -120,11 +121,19 @@ def built_cost(text):
     return int(table.macs.sum()), int(table.params.sum())
 
 
-def taught(recipe, images, labels):
+def left_in(recipe, images, labels):
     """Return those images and labels that recipe does not leave out."""
     left_out = [cifar10.CLASSES.index(one) for one in recipe["without"]]
     keep = ~np.isin(labels, left_out)
     return images[keep], labels[keep]
+
+
+def taught(recipe, epoch_data):
+    """Return epoch_data with what the recipe's teacher says of each image."""
+    teacher = kept(recipe["teacher"])
+    temperature = recipe["loss"]["config"]["temperature"]
+    return lambda epoch: distillation.taught_by(
+        teacher, temperature, epoch_data(epoch))
 
 
 def prepared(recipe):
@@ -142,11 +151,14 @@ def prepared(recipe):
     (images, labels), aside = batches.validation_split(
         images, labels, recipe["validation"])
     if "without" in recipe:
-        images, labels = taught(recipe, images, labels)
-        aside = taught(recipe, *aside)
+        images, labels = left_in(recipe, images, labels)
+        aside = left_in(recipe, *aside)
     epoch_data = batches.batches_of(recipe, images, labels)
     validation = batches.pipeline(
         *aside, 250, sides=recipe.get("sides", ())) if len(aside[0]) else None
+    if "teacher" in recipe:
+        epoch_data = taught(recipe, epoch_data)
+        validation = distillation.in_rows(validation)
     return model, epoch_data, validation, test
 
 
@@ -293,7 +305,7 @@ class Transfer:
         recipe, (data, _) = transfer.EIGHT, cifar10.load_cifar10()
         pool, aside = batches.validation_split(*data, recipe["validation"])
         self.pool, self.aside = two_classes(*pool), two_classes(*aside)
-        self.old, path = taught(recipe, *aside), weights_of("eight")
+        self.old, path = left_in(recipe, *aside), weights_of("eight")
         self.plain = built(recipe)
         records.load_weights(self.plain, path)
         self.weights = hashlib.sha256(path.read_bytes()).hexdigest()[:12]

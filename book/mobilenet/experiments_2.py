@@ -49,13 +49,20 @@ OPTIMIZERS = {
 # stem's stride is 2 unless a name says otherwise; "late" has stride 1 in the
 # stem and in the first stride-2 block; "full" has full convolutions; "from 16
 # to 32" has lost what a side of 16 cannot hold, and costs what 32 costs; "v2"
-# is MobileNetV2.
+# is MobileNetV2; "taught" learns from a trained network too (distillation.py).
 ARMS = {
     **{f"width-{alpha}": {"network": {"alpha": alpha}}
        for alpha in (0.1875, 0.25, 0.5, 0.75, 1.0)},
     **{f"stem-1-width-{alpha}": {
         "network": {"alpha": alpha, "stem_stride": 1}}
        for alpha in (0.25, 0.5, 1.0)},
+    # By the network of better-stem-1, which never saw the images set aside.
+    "taught-stem-1-width-0.25": {
+        "network": {"alpha": 0.25, "stem_stride": 1},
+        "teacher": "better-stem-1",
+        "smoothing": None,
+        "loss": {"class_name": "mobilenet>TaughtCrossentropy", "config": {
+            "temperature": 4.0, "taught": 0.9, "smoothing": 0.1}}},
     **{f"v2-stem-1-width-{alpha}": {
         "model": "network_v2.mobilenet_v2",
         "network": {"alpha": alpha, "stem_stride": 1}}
@@ -115,6 +122,8 @@ QUESTIONS = {
         "stem-1-width-0.5", "v2-stem-1-width-0.6"),
     "version, 46 M multiply-adds": (
         "stem-1-width-1.0", "v2-stem-1-width-1.4"),
+    "taught by a large network": (
+        "stem-1-width-0.25", "taught-stem-1-width-0.25"),
     "width": ("width-0.25", "width-0.5", "width-0.75", "width-1.0"),
     "thin or shallow, 0.5 M multiply-adds": (
         "width-0.1875", "shallow-width-0.25"),

@@ -85,7 +85,8 @@ def compiled(model, recipe, steps=1):
     optimizer = getattr(
         keras.optimizers, settings.pop("class_name"))(**settings)
     optimizer.build(model.trainable_variables)
-    loss = SmoothedCrossentropy(recipe.get("smoothing", 0.0))
+    loss = (keras.losses.get(recipe["loss"]) if "loss" in recipe
+            else SmoothedCrossentropy(recipe.get("smoothing", 0.0)))
     model.compile(optimizer, loss, metrics=["accuracy"])
     return model
 
