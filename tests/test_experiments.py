@@ -217,6 +217,12 @@ def test_recorded_experiment_matches_its_arm(folder):
         float(last["val_accuracy"]), abs=1e-4)
 
 
+def test_full_width_trains_with_every_seed():
+    reached = [json.loads(path.read_text())["val_accuracy"] for path in sorted(
+        RUNS.glob("experiments-2/width-1.0-seed-*/result.json"))]
+    assert len(reached) == 3 and max(reached) - min(reached) < 0.03
+
+
 def test_summary_is_what_the_records_say(tmp_path, monkeypatch):
     committed = (RUNS / "summary.csv").read_bytes()
     written = []
