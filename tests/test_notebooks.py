@@ -677,6 +677,34 @@ def test_execute_keeps_the_figure_of_what_was_measured():
     assert cell.outputs[0].data["image/png"] != png
 
 
+def test_execute_draws_again_from_the_times_of_an_earlier_run(tmp_path):
+    clock = new_code_cell("""import time
+import numpy as np
+
+
+def timed(call, least=5):
+    call()
+    return np.full(150, time.time_ns() % 1e6)""", metadata={"clock": "timed"})
+    shown = new_code_cell("""calls = []
+ms = timed(lambda: calls.append(1), least=2)
+print(len(calls), len(ms), ms[0])""")
+    notebook, path = new_notebook(cells=[clock, shown]), tmp_path / "a.json"
+    notebooks.execute(notebook, times=path)
+    text = shown.outputs[0].text
+    assert len(notebook.cells) == 2 and shown.execution_count == 2
+    assert text.startswith("1 101 ")
+    record = path.read_text()
+    notebooks.execute(notebook, times=path, stored=True)
+    assert shown.outputs[0].text == text and path.read_text() == record
+    notebooks.execute(notebook, times=path)
+    assert shown.outputs[0].text != text and path.read_text() != record
+    for source, words in (("timed(int), timed(int)", "more is timed than"),
+                          ("ms = 0", "less is timed than")):
+        shown.source = source
+        with pytest.raises(Exception, match=words):
+            notebooks.execute(notebook, times=path, stored=True)
+
+
 def test_execute_stops_at_an_error():
     notebook = new_notebook(cells=[new_code_cell("1 / 0")])
     with pytest.raises(Exception, match="ZeroDivisionError"):

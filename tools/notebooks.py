@@ -9,7 +9,9 @@
 A FILE is a chapter (book/02-convolution.ipynb), an assignment of
 course/source or, for check, a page of the book (book/glossary.md); without one
 all are meant, and execute takes the chapters. execute FILE --keep ID ... keeps
-the outputs of uncompared cells, such as times that an idle machine took.
+the outputs of uncompared cells, such as times that an idle machine took. Where a
+cell's metadata names a function as its clock, execute notes in book/runs what
+that returns, and execute FILE --stored takes it from there.
 check says whether a chapter may land: contract.py holds what it asks of a
 chapter's place in the book, this module what it asks of the notebook alone.
 
@@ -49,7 +51,8 @@ METADATA = {
 EMBLEM = BOOK / "network.png"
 # What an image's metadata says besides its alt text.
 SIZE = ("width", "height")
-KEPT = ("embed", "made", "moving", "mystnb", "nbgrader", "slideshow", "tags")
+KEPT = ("clock", "embed", "made", "moving", "mystnb", "nbgrader", "slideshow",
+        "tags")
 
 # Stored figures have twice the pixels of those that a reader draws.
 SHARP = "--InlineBackend.figure_format=retina"
@@ -402,11 +405,57 @@ def measured(notebook, keep):
     return found
 
 
-def execute(notebook, keep=()):
+# Run after the cell whose metadata names its function as the clock: the
+# function's results are noted, at most 101 quantiles of each, or taken from
+# those of an earlier run, so that what is drawn from them can be drawn again.
+CLOCK = """
+import json as _json, pathlib as _pathlib, numpy as _np
+_times, _file, _measure = [], _pathlib.Path({path!r}), {name}
+_told = _json.loads(_file.read_text()) if {stored!r} else None
+
+def {name}(call, *more, **settings):
+    if _told is None:
+        ms = _measure(call, *more, **settings)
+        if len(ms) > 101:
+            ms = _np.quantile(ms, _np.linspace(0, 1, 101))
+        _times.append([float(f"{{one:.4g}}") for one in ms])
+        return _np.array(_times[-1])
+    call()
+    if not _told:
+        raise ValueError("more is timed than was recorded: measure anew")
+    return _np.array(_told.pop(0))
+"""
+NOTE = """
+if _told:
+    raise ValueError("less is timed than was recorded: measure anew")
+_file.write_text(_json.dumps(_times) + "\\n") if _told is None else None
+"""
+
+
+def with_clock(notebook, path, stored):
+    """Return a notebook to run: with cells that note or tell times in path.
+
+    Its other cells are those of notebook.
+    """
+    running = copy.copy(notebook)
+    running.cells = []
+    for cell in notebook.cells:
+        running.cells.append(cell)
+        if "clock" in cell.metadata:
+            running.cells.append(nbformat.v4.new_code_cell(CLOCK.format(
+                path=str(path), name=cell.metadata.clock, stored=stored)))
+    if len(running.cells) > len(notebook.cells):
+        running.cells.append(nbformat.v4.new_code_cell(NOTE))
+    return running
+
+
+def execute(notebook, keep=(), times=None, stored=False):
     """Run a notebook from top to bottom, alone in an empty folder.
 
     The cells named in keep, by their ids, run too, but keep their outputs.
-    Raises ValueError where a cell needs CIFAR-10 and CIFAR10_DIR is not set.
+    What a clock measures is noted in the file times, or where stored is true
+    taken from it. Raises ValueError where a cell needs CIFAR-10 and
+    CIFAR10_DIR is not set.
     """
     before = measured(notebook, keep)
     if not os.environ.get("CIFAR10_DIR") and any(
@@ -420,15 +469,17 @@ def execute(notebook, keep=()):
     # chapter may look for are the trained weights.
     environment = {**os.environ, "BOOK_WEIGHTS": str(BOOK / "weights")}
     environment.pop("BOOK_QUICK", None)
+    running = with_clock(notebook, times, stored) if times else notebook
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
-            notebook, timeout=None, startup_timeout=600, kernel_name="python3",
+            running, timeout=None, startup_timeout=600, kernel_name="python3",
             resources={"metadata": {"path": folder}},
             coalesce_streams=True, extra_arguments=[SHARP],
         ).execute(env=environment)
-    for cell in notebook.cells:
-        if cell.id in before:
-            cell.outputs = before[cell.id]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
+        cell.execution_count = count
+        cell.outputs = before.get(cell.id, cell.outputs)
     normalise(notebook)
     stamps.stamp(notebook)
 
@@ -446,13 +497,17 @@ def check(paths):
     return len(lines)
 
 
-def renew(path, action, keep=()):
-    """Sync one notebook, or execute it too, and write it."""
+def renew(path, action, keep=(), stored=False):
+    """Sync one notebook, or execute it too, and write it.
+
+    The times that a chapter measures are noted in runs/, beside its name.
+    """
     notebook = nbformat.read(path, as_version=4)
     try:
         changed = sync(notebook)
         if action == "execute":
-            execute(notebook, keep)
+            execute(notebook, keep, BOOK / "runs" / f"{path.stem}.json",
+                    stored)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path.name}: {error}") from error
     nbformat.write(notebook, path)
@@ -488,6 +543,8 @@ def main():
     parser.add_argument("action", choices=["sync", "check", "execute", "new"])
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     parser.add_argument("--keep", nargs="+", default=[], metavar="ID")
+    parser.add_argument("--stored", action="store_true", help=(
+        "take the times that a chapter measures from its last run"))
     arguments = parser.parse_args()
     action, files = arguments.action, arguments.files
     try:
@@ -499,7 +556,7 @@ def main():
         if action == "check":
             return int(check(files) > 0)
         for path in files:
-            renew(path, action, arguments.keep)
+            renew(path, action, arguments.keep, arguments.stored)
         EMBLEM.write_bytes(emblem())
     except ValueError as error:
         print(error)
