@@ -9,9 +9,9 @@
 A FILE is a chapter (book/02-convolution.ipynb), an assignment of
 course/source or, for check, a page of the book (book/glossary.md); without one
 all are meant, and execute takes the chapters. execute FILE --keep ID ... keeps
-the outputs of uncompared cells, such as times that an idle machine took. Where a
-cell's metadata names a function as its clock, execute notes in book/runs what
-that returns, and execute FILE --stored takes it from there.
+the outputs of uncompared cells, such as times that an idle machine took. Where
+a cell's metadata names a function as its clock, execute notes what it returns
+in book/runs, and execute FILE --stored takes that from there.
 check says whether a chapter may land: contract.py holds what it asks of a
 chapter's place in the book, this module what it asks of the notebook alone.
 
