@@ -261,7 +261,7 @@ def test_sync_and_check_take_all_chapters_and_assignments(
         monkeypatch, capsys):
     done = []
     monkeypatch.setattr(
-        notebooks, "renew", lambda path, action, keep: done.append(path.name))
+        notebooks, "renew", lambda path, *_: done.append(path.name))
     monkeypatch.setattr(
         contract, "problems", lambda path, book: done.append(path.name) or [])
     for action, names in (
