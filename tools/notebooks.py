@@ -467,7 +467,8 @@ def execute(notebook, keep=(), times=None, stored=False):
 
     # A kernel's own environment: ours stays as it is. The one thing that a
     # chapter may look for are the trained weights.
-    environment = {**os.environ, "BOOK_WEIGHTS": str(BOOK / "weights")}
+    environment = {**os.environ, "BOOK_WEIGHTS": str(BOOK / "weights"),
+                   "PYTHONHASHSEED": "0"}  # sets are timed in one order
     environment.pop("BOOK_QUICK", None)
     running = with_clock(notebook, times, stored) if times else notebook
     with tempfile.TemporaryDirectory() as folder:
