@@ -689,6 +689,8 @@ def timed(call, least=5):
 ms = timed(lambda: calls.append(1), least=2)
 print(len(calls), len(ms), ms[0])""")
     notebook, path = new_notebook(cells=[clock, shown]), tmp_path / "a.json"
+    with pytest.raises(ValueError, match="no times are noted"):
+        notebooks.execute(notebook, times=path, stored=True)
     notebooks.execute(notebook, times=path)
     text = shown.outputs[0].text
     assert len(notebook.cells) == 2 and shown.execution_count == 2

@@ -312,6 +312,8 @@ def at_hand(name):
 
 
 AT_HAND = [*filter(at_hand, RECORDED)]
+
+
 def size_of(name):
     """Return the parameters of a recorded run's network."""
     return json.loads((RUNS / name / "result.json").read_text())["params"]

@@ -458,6 +458,9 @@ def execute(notebook, keep=(), times=None, stored=False):
     CIFAR10_DIR is not set.
     """
     before = measured(notebook, keep)
+    if stored and not times.exists() and any(
+            "clock" in cell.metadata for cell in notebook.cells):
+        raise ValueError(f"no times are noted in {times}: leave out --stored")
     if not os.environ.get("CIFAR10_DIR") and any(
             "real-data" in cell.metadata.get("tags", [])
             for cell in notebook.cells):

@@ -33,7 +33,8 @@ SHALLOW = (
 
 # Of each optimiser, learning rates about half a decade apart: four, and more
 # above them, since the best of four was the highest. None has weight decay,
-# which Keras would scale by the rate.
+# which Keras would scale by the rate, and none clips the gradient: that would
+# hide at which rate a training fails.
 OPTIMIZERS = {
     "sgd": ({"class_name": "SGD", "momentum": 0.9, "nesterov": True},
             (0.03, 0.1, 0.3, 1.0, 3.0)),
